@@ -1,0 +1,23 @@
+"""Every managed service, in the order in which their files are switched: whoever is asked comes before who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailctl.components import dovecot, opendkim, postfix
+from mailctl.components.base import Component
+from mailctl.spec.model import Spec
+from mailctl.target import Target
+from mailctl.tree import Tree
+
+COMPONENTS: tuple[Component, ...] = (opendkim, dovecot, postfix)
+
+
+def enabled_components(spec: Spec) -> Iterator[Component]:
+    """The components this spec needs, in switching order."""
+    return (component for component in COMPONENTS if component.enabled(spec))
+
+
+def render_tree(spec: Spec, target: Target) -> Tree:
+    """Every file of every enabled component."""
+    return Tree.of(item for component in enabled_components(spec) for item in component.render(spec, target))

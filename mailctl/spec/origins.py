@@ -1,0 +1,39 @@
+"""Where the values of a spec were written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mailctl.errors import Origin
+
+Path = Sequence[str | int]
+
+
+class Origins(Protocol):
+    """Finds places in the files a spec was read from."""
+
+    def find(self, path: Path) -> Origin:
+        """Where the value at `path` stands; for a path that was not written, its nearest parent."""
+
+    def find_key(self, path: Path) -> Origin:
+        """Where the key that ends `path` stands."""
+
+    def excerpt(self, origin: Origin) -> str:
+        """The line of the file at `origin`, secrets masked; empty where there is none."""
+
+
+class NoOrigins:
+    """For specs made in memory."""
+
+    def find(self, path: Path) -> Origin:
+        return Origin("<spec>")
+
+    def find_key(self, path: Path) -> Origin:
+        return Origin("<spec>")
+
+    def excerpt(self, origin: Origin) -> str:
+        return ""
+
+
+NO_ORIGINS = NoOrigins()

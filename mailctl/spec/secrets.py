@@ -1,0 +1,109 @@
+"""Secrets of the spec: where they may come from, read once, never shown.
+
+A mailbox has a hash, `{hash: "{ARGON2ID}..."}` or a file holding one. A relay has a plain password
+from a file or an environment variable. A literal password is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from mailctl.spec.source import base_folder
+from mailctl.spec.values import Secret
+
+LONGEST_SECRET = 4096
+# Schemes of `doveadm pw -l` on Dovecot 2.3 that are not plain text in disguise.
+HASH = re.compile(
+    r"\{(?:ARGON2ID|ARGON2I|BLF-CRYPT|SHA512-CRYPT|SHA256-CRYPT|PBKDF2)(?:\.[A-Z0-9]+)?\}[A-Za-z0-9$./,=+\-]{20,512}"
+)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def read_password_hash(value: Any) -> Secret:
+    """The hash of a mailbox password.
+
+    Raises:
+        ValueError: not `{hash:}` or `{file:}`, or what is there is no hash of a strong scheme.
+    """
+    kind, argument = _reference(value, ("hash", "file"))
+    secret = Secret(argument, "hash") if kind == "hash" else _read_file(argument, base_folder(value))
+    if not HASH.fullmatch(secret.value):
+        raise ValueError(
+            f"the {secret.origin} is no password hash of a strong scheme; make one with `mailctl hash` (ARGON2ID)"
+        )
+    return secret
+
+
+def read_plain_secret(value: Any) -> Secret:
+    """A password to send to a relay.
+
+    Raises:
+        ValueError: not `{file:}` or `{env:}`, unreadable, empty, or more than one line.
+    """
+    kind, argument = _reference(value, ("file", "env"))
+    secret = _read_variable(argument) if kind == "env" else _read_file(argument, base_folder(value))
+    if not secret.value or not secret.value.isprintable():
+        raise ValueError(f"the {secret.origin} must hold one line of printable text")
+    return secret
+
+
+def _reference(value: Any, allowed: tuple[str, ...]) -> tuple[str, str]:
+    choices = " or ".join(f"{{{kind}: ...}}" for kind in allowed)
+    if not isinstance(value, Mapping):
+        raise ValueError(f"a secret is never written in the spec; use {choices}")
+    if len(value) != 1 or next(iter(value)) not in allowed:
+        raise ValueError(f"expected {choices}, found the keys {', '.join(map(str, value)) or 'none'}")
+    kind, argument = next(iter(value.items()))
+    if not isinstance(argument, str) or not argument:
+        raise ValueError(f"{kind} needs a text after it")
+    return kind, argument
+
+
+def _read_file(name: str, folder: Path) -> Secret:
+    if ".." in Path(name).parts:
+        raise ValueError(f"the file {name!r} climbs with '..'; write its absolute path")
+    path = folder / name
+    if path.exists() and not path.is_file():
+        raise ValueError(f"the secret file {str(path)!r} is not a regular file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST_SECRET + 1)
+    except OSError as error:
+        raise ValueError(f"cannot read the secret file {str(path)!r}: {error.strerror}") from None
+    if len(content) > LONGEST_SECRET:
+        raise ValueError(f"the secret file {str(path)!r} is longer than {LONGEST_SECRET} bytes")
+    try:
+        return Secret(content.decode().rstrip("\r\n"), f"file {name}")
+    except UnicodeDecodeError:
+        raise ValueError(f"the secret file {str(path)!r} is not UTF-8 text") from None
+
+
+def _read_variable(name: str) -> Secret:
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of an environment variable")
+    if name not in os.environ:
+        raise ValueError(f"the environment variable {name} is not set")
+    return Secret(os.environ[name], f"variable {name}")
+
+
+def _schema(*kinds: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": "object",
+            "title": "secret",
+            "properties": {kind: {"type": "string"} for kind in kinds},
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+    )
+
+
+PasswordHash = Annotated[Secret, PlainValidator(read_password_hash), _schema("hash", "file")]
+PlainSecret = Annotated[Secret, PlainValidator(read_plain_secret), _schema("file", "env")]

@@ -1,0 +1,347 @@
+"""The types of single values: one spelling each, checked once, plain text afterwards.
+
+Every value that reaches a rendered file is one of these, so what they accept decides what can be
+injected: none accepts a control character, a space where Postfix splits, or `$`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
+
+# RFC 5321 section 4.5.3.1: octets.
+LONGEST_LOCALPART = 64
+LONGEST_DOMAIN = 255
+LONGEST_LABEL = 63
+
+# RFC 5322 section 3.2.3 without `$`, which Postfix expands, and `!` and `%`, which it rewrites as old-style routes.
+_ATEXT = r"[A-Za-z0-9#&'*+/=?^_`{|}~-]"
+_DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+_SELECTOR = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_SIZE = re.compile(r"(\d{1,15})([KMGT]?)")
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse_domain(text: str) -> str:
+    """A domain name as lower-case A-labels (RFC 5890); U-labels are accepted and converted.
+
+    Raises:
+        ValueError: not a domain name of at least two labels.
+    """
+    name = unicodedata.normalize("NFC", _text(text, "a domain name")).casefold()
+    if not name.isascii():
+        name = _to_a_labels(name)
+    labels = name.split(".")
+    if name.endswith("."):
+        raise ValueError(f"{text!r} ends in a dot; write {name.rstrip('.')!r}")
+    if len(labels) < 2:
+        raise ValueError(f"{text!r} has no dot; write a fully qualified name such as 'mx1.example.org'")
+    if len(name) > LONGEST_DOMAIN or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"{text!r} is not a domain name (letters, digits and hyphens between dots)")
+    if labels[-1].isdigit():
+        raise ValueError(f"{text!r} is an address literal, not a domain name")
+    return name
+
+
+def parse_localpart(text: str) -> str:
+    """The part before `@`, lower case, as a dot-atom (RFC 5321 section 4.1.2; quoted forms are refused).
+
+    Raises:
+        ValueError: empty, too long, or with a character mail servers treat specially.
+    """
+    localpart = unicodedata.normalize("NFC", _text(text, "a localpart")).lower()
+    if "@" in localpart:
+        raise ValueError(f"{text!r} holds an @; write only the part before it")
+    if not localpart.isascii():
+        raise ValueError(f"{text!r} is not ASCII; internationalised localparts need SMTPUTF8, which Dovecot 2.3 lacks")
+    if len(localpart) > LONGEST_LOCALPART:
+        raise ValueError(f"{text!r} is longer than {LONGEST_LOCALPART} characters")
+    if not _DOT_ATOM.fullmatch(localpart):
+        raise ValueError(f"{text!r} is not a localpart (letters, digits and #&'*+-/=?^_`{{|}}~ with single dots)")
+    if localpart.startswith(("#", "-", "|", "/")):
+        raise ValueError(f"{text!r} starts with {localpart[0]!r}, which lookup tables or commands would misread")
+    return localpart
+
+
+def parse_mailbox_name(text: str) -> str:
+    """A localpart that is also safe as a folder name and free of `+`, which would never match.
+
+    Raises:
+        ValueError: as parse_localpart, or it holds `/`, `+`, or a character Dovecot's `%n` would change.
+    """
+    name = parse_localpart(text)
+    if "+" in name:
+        raise ValueError(
+            f"{text!r} can never match: mail to it is delivered to {name.split('+')[0]!r} (recipient_delimiter)"
+        )
+    if not re.fullmatch(r"[a-z0-9_][a-z0-9._=-]*", name):
+        raise ValueError(f"{text!r} does not make a folder name; use letters, digits, dots, hyphens and underscores")
+    return name
+
+
+def parse_address(text: str) -> str:
+    """`localpart@domain`, both parts as above.
+
+    Raises:
+        ValueError: no address of RFC 5321 section 4.1.2, or a command, file or include of aliases(5).
+    """
+    value = _text(text, "an address")
+    if value.startswith(("|", "/", ":", '"')):
+        raise ValueError(f"{value!r} is a command, file or include; only addresses are accepted")
+    localpart, at, domain = value.rpartition("@")
+    if not at:
+        raise ValueError(f"{value!r} is no address; write 'localpart@domain'")
+    return f"{parse_localpart(localpart)}@{parse_domain(domain)}"
+
+
+def parse_alias_target(text: str) -> str:
+    """An address, or a localpart that means the same domain; kept as written for the rules to resolve."""
+    value = _text(text, "an address")
+    if value.startswith(("|", "/", ":", '"')):
+        raise ValueError(f"{value!r} is a command, file or include; only addresses are accepted")
+    return parse_address(value) if "@" in value else parse_localpart(value)
+
+
+def parse_alias_key(text: str) -> str:
+    """A localpart, or a regular expression over the localpart between slashes.
+
+    Raises:
+        ValueError: not a localpart; or a pattern that does not compile, captures for no use, or could leave its line.
+    """
+    value = _text(text, "a localpart")
+    if not value.startswith("/"):
+        return parse_localpart(value)
+    if len(value) < 3 or not value.endswith("/"):
+        raise ValueError(f"{value!r} starts a regular expression; write '/^ticket-[0-9]+$/'")
+    pattern = value[1:-1]
+    if not pattern.isascii() or any(char in pattern for char in "/@ ") or not pattern.isprintable():
+        raise ValueError(f"{value!r} must be printable ASCII without /, @ or space: it sees the localpart only")
+    if not (pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith(r"\$")):
+        raise ValueError(f"{value!r} would match parts of other addresses; anchor it: '/^...$/'")
+    if "(?" in pattern or re.search(r"\\[^dws.\-+*?()\[\]{}|^$\\]", pattern):
+        raise ValueError(f"{value!r} uses a construct that differs between engines; keep to plain groups and classes")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+    return value
+
+
+def parse_sender_pattern(text: str) -> str:
+    """An envelope sender of a route: an address or `@domain`."""
+    value = _text(text, "a sender")
+    return f"@{parse_domain(value[1:])}" if value.startswith("@") else parse_address(value)
+
+
+def parse_recipient_pattern(text: str) -> str:
+    """A recipient of a route: an address, a domain, or `.domain` for its subdomains (transport(5))."""
+    value = _text(text, "a recipient")
+    if "@" in value:
+        return parse_address(value)
+    return f".{parse_domain(value[1:])}" if value.startswith(".") else parse_domain(value)
+
+
+def parse_size(text: Any) -> int:
+    """Bytes from `512`, `10K`, `5M`, `2G`, `1T` (powers of 1024).
+
+    Raises:
+        ValueError: another spelling, or more than a signed 64-bit number holds.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = _SIZE.fullmatch(_text(text, "a size"))
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write bytes, or a number with K, M, G or T, such as '5G'")
+    size = int(match[1]) * _UNITS[match[2]]
+    if size >= 2**62:
+        raise ValueError(f"{text!r} is larger than any disk; write less than 4194304T")
+    return size
+
+
+def format_size(size: int) -> str:
+    """The shortest spelling `parse_size` reads back to the same number of bytes."""
+    for unit in ("T", "G", "M", "K"):
+        if size and size % _UNITS[unit] == 0:
+            return f"{size // _UNITS[unit]}{unit}"
+    return str(size)
+
+
+def parse_network(text: str) -> str:
+    """A network in CIDR form without host bits; a single address is its own network.
+
+    Raises:
+        ValueError: not an IP network, or one wide enough to make an open relay.
+    """
+    value = _text(text, "a network")
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not an IP network: {error}") from error
+    if network.prefixlen < (8 if network.version == 4 else 16):
+        raise ValueError(f"{value!r} would let strangers relay; name the networks of your own machines")
+    return f"[{network.network_address}]/{network.prefixlen}" if network.version == 6 else str(network)
+
+
+def parse_host(text: str) -> str:
+    """A host name, an IPv4 address or an IPv6 address, without brackets."""
+    value = _text(text, "a host")
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return parse_domain(value)
+
+
+def parse_port(text: Any) -> int:
+    """A TCP port, 1 to 65535, in decimal digits."""
+    digits = str(text)
+    if not re.fullmatch(r"[1-9]\d{0,4}", digits) or int(digits) > 65535:
+        raise ValueError(f"{digits!r} is not a port; write a number from 1 to 65535")
+    return int(digits)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NextHop:
+    """Where Postfix connects: `[host]:port` without MX look-up, `host:port` with it (transport(5))."""
+
+    host: str
+    port: int
+    looks_up_mx: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}" if self.looks_up_mx else f"[{self.host}]:{self.port}"
+
+
+def parse_next_hop(text: str) -> NextHop:
+    """`[host]:port`, `[host]`, `host:port` or `host`; brackets mean no MX look-up, the port defaults to 25.
+
+    Raises:
+        ValueError: another form, a bad host or port; an IP address without brackets.
+    """
+    value = _text(text, "a host and port")
+    match = re.fullmatch(r"\[([^\[\]]+)\](?::(.+))?|([^\[\]:]+)(?::(.+))?", value)
+    if match is None:
+        raise ValueError(f"{value!r} is not a next hop; write '[smtp.example.org]:587'")
+    bracketed, bracketed_port, bare, bare_port = match.groups()
+    port = parse_port(bracketed_port or bare_port or 25)
+    if bracketed:
+        return NextHop(parse_host(bracketed.removeprefix("ipv6:")), port)
+    return NextHop(parse_domain(bare), port, looks_up_mx=True)
+
+
+def parse_path(text: str) -> PurePosixPath:
+    """An absolute path without `..`, spaces or characters Postfix or Dovecot treat specially."""
+    value = _text(text, "a path")
+    if not value.startswith("/"):
+        raise ValueError(f"{value!r} is not an absolute path")
+    if not re.fullmatch(r"[A-Za-z0-9/._@+=-]+", value):
+        raise ValueError(f"{value!r} holds a character other than letters, digits and ._@+=-/")
+    if ".." in value.split("/"):
+        raise ValueError(f"{value!r} climbs with '..'; write the path it means")
+    return PurePosixPath(value)
+
+
+def _matching(pattern: re.Pattern[str], what: str, example: str) -> Callable[[Any], str]:
+    def parse(text: Any) -> str:
+        value = _text(text, what)
+        if not pattern.fullmatch(value):
+            raise ValueError(f"{value!r} is not {what}; write something like {example!r}")
+        return value
+
+    return parse
+
+
+parse_name = _matching(_NAME, "a name (lower-case letters, digits, hyphens)", "ses")
+parse_parameter = _matching(_PARAMETER, "a parameter name of postconf(5)", "smtpd_timeout")
+_parse_selector_shape = _matching(_SELECTOR, "a selector", "s2026a")
+
+
+def parse_selector(text: str) -> str:
+    """A DKIM selector: domain labels (RFC 6376 section 3.1); it also names a key file."""
+    selector = _parse_selector_shape(text).lower()
+    if len(selector) > LONGEST_LABEL:
+        raise ValueError(f"{text!r} is longer than {LONGEST_LABEL} characters")
+    return selector
+
+
+def parse_line(text: Any) -> str:
+    """One line of printable text, as the escape hatch and user names need it."""
+    value = _text(text, "a line of text")
+    if value != value.strip():
+        raise ValueError(f"{value!r} begins or ends with a space")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected {what}, found {_kind(value)}")
+    if not value:
+        raise ValueError(f"expected {what}, found nothing")
+    if not value.isprintable():
+        raise ValueError(f"{value!r} holds a control character")
+    return value
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list | tuple) else repr(value)
+
+
+def _to_a_labels(name: str) -> str:
+    import idna
+
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise ValueError(f"{name!r} is not an internationalised domain name: {error}") from error
+
+
+def _typed(parse: Callable[[Any], Any], title: str, example: Any, kind: str = "string") -> Any:
+    schema = {"type": kind, "title": title, "examples": [example]}
+    return (PlainValidator(parse), WithJsonSchema(schema))
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value nobody may see; `origin` tells where it came from (`file secrets/ses`), never what it is."""
+
+    value: str = field(repr=False)
+    origin: str
+
+    def __str__(self) -> str:
+        return "********"
+
+
+Domain = Annotated[str, *_typed(parse_domain, "domain", "example.org")]
+Hostname = Annotated[str, *_typed(parse_domain, "host name", "mx1.example.org")]
+Localpart = Annotated[str, *_typed(parse_localpart, "localpart", "ali")]
+MailboxName = Annotated[str, *_typed(parse_mailbox_name, "localpart", "ali")]
+Address = Annotated[str, *_typed(parse_address, "address", "ali@example.org")]
+AliasKey = Annotated[str, *_typed(parse_alias_key, "localpart or /regular expression/", "info")]
+AliasTarget = Annotated[str, *_typed(parse_alias_target, "localpart or address", "bob@elsewhere.example")]
+SenderPattern = Annotated[str, *_typed(parse_sender_pattern, "address or @domain", "@news.example.org")]
+RecipientPattern = Annotated[str, *_typed(parse_recipient_pattern, "address, domain or .domain", "outlook.com")]
+ByteSize = Annotated[int, *_typed(parse_size, "size", "5G")]
+Network = Annotated[str, *_typed(parse_network, "network", "10.1.0.0/24")]
+Host = Annotated[str, *_typed(parse_host, "host name or IP address", "10.0.0.5")]
+Port = Annotated[int, *_typed(parse_port, "port", 587, "integer")]
+NextHopText = Annotated[NextHop, *_typed(parse_next_hop, "host and port", "[smtp.isp.example]:587")]
+FilePath = Annotated[PurePosixPath, *_typed(parse_path, "absolute path", "/etc/ssl/mx1/fullchain.pem")]
+Name = Annotated[str, *_typed(parse_name, "name", "ses")]
+Parameter = Annotated[str, *_typed(parse_parameter, "postconf(5) parameter", "smtpd_timeout")]
+Selector = Annotated[str, *_typed(parse_selector, "DKIM selector", "s2026a")]
+Line = Annotated[str, *_typed(parse_line, "text on one line", "300s")]
+

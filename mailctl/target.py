@@ -1,0 +1,52 @@
+"""Where things are on the machine that carries the mail, and which versions run there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+
+class TableType(StrEnum):
+    """Indexed lookup table types, best first: cdb is rebuilt aside and renamed, hash in place."""
+
+    CDB = "cdb"
+    LMDB = "lmdb"
+    HASH = "hash"
+
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Paths, owners, sockets and service versions. Contents of rendered files depend on nothing else but the spec."""
+
+    postfix_version: Version = (3, 7)
+    dovecot_version: Version = (2, 3)
+    opendkim_version: Version = (2, 11)
+    table_type: TableType = TableType.CDB
+
+    postfix_dir: PurePosixPath = PurePosixPath("/etc/postfix")
+    postfix_queue_dir: PurePosixPath = PurePosixPath("/var/spool/postfix")
+    dovecot_dir: PurePosixPath = PurePosixPath("/etc/dovecot")
+    opendkim_conf: PurePosixPath = PurePosixPath("/etc/opendkim.conf")
+    opendkim_dir: PurePosixPath = PurePosixPath("/etc/opendkim")
+    dkim_key_dir: PurePosixPath = PurePosixPath("/etc/dkimkeys")
+    opendkim_socket: PurePosixPath = PurePosixPath("/var/spool/postfix/opendkim/opendkim.sock")
+    mail_dir: PurePosixPath = PurePosixPath("/var/vmail")
+    state_dir: PurePosixPath = PurePosixPath("/var/lib/mailctl")
+    ca_file: PurePosixPath = PurePosixPath("/etc/ssl/certs/ca-certificates.crt")
+
+    mail_owner: str = "postfix"
+    vmail_user: str = "vmail"
+    opendkim_user: str = "opendkim"
+    dovecot_user: str = "dovecot"
+
+    @property
+    def generations_dir(self) -> PurePosixPath:
+        """Holds one immutable table directory per generation, named by the digest of its tables."""
+        return self.state_dir / "generations"
+
+
+DEBIAN_12 = Target()
