@@ -48,5 +48,10 @@ class Target:
         """Holds one immutable table directory per generation, named by the digest of its tables."""
         return self.state_dir / "generations"
 
+    @property
+    def self_signed_dir(self) -> PurePosixPath:
+        """Holds the certificate and key mailctl makes for `tls.self_signed`; outside generations, never remade."""
+        return self.state_dir / "tls"
+
 
 DEBIAN_12 = Target()
