@@ -9,7 +9,7 @@ import pwd
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -86,9 +86,7 @@ class Host(Protocol):
     def make_directory(self, path: PurePosixPath, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
         """Make `path` where it is missing, parents included (0755 root), durably; an existing one keeps its mode."""
 
-    def create(
-        self, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root"
-    ) -> None:
+    def create(self, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root") -> None:
         """Write a new file that has its final mode and owner from its first byte on, and fsync it (O_EXCL)."""
 
     def append(self, path: PurePosixPath, content: bytes, mode: int = 0o600) -> None:
@@ -137,7 +135,7 @@ class LocalHost:
         if program is None:
             raise UnfitError(f"the program {name!r} is not installed", hint=f"looked in {', '.join(SYSTEM_PATH)}")
         try:
-            done = subprocess.run(  # noqa: S603 - argv list, absolute program, clean environment
+            done = subprocess.run(
                 [str(program), *arguments],
                 input=stdin,
                 capture_output=True,
@@ -187,7 +185,7 @@ class LocalHost:
 
     def list_directory(self, path: PurePosixPath) -> list[str]:
         try:
-            return sorted(os.listdir(self.path(path)))
+            return sorted(entry.name for entry in self.path(path).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -202,9 +200,7 @@ class LocalHost:
         real.chmod(mode)
         _sync(real.parent)
 
-    def create(
-        self, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root"
-    ) -> None:
+    def create(self, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root") -> None:
         real = self.path(path)
         descriptor = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "wb") as file:
@@ -226,7 +222,7 @@ class LocalHost:
             _sync(real.parent)
 
     def rename(self, source: PurePosixPath, destination: PurePosixPath) -> None:
-        os.rename(self.path(source), self.path(destination))
+        self.path(source).rename(self.path(destination))
         _sync(self.path(destination.parent))
         if source.parent != destination.parent:
             _sync(self.path(source.parent))
@@ -291,7 +287,8 @@ def _group_id(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError as error:
-        raise UnfitError(f"this machine has no group {name!r}", hint="install the service, or make the group") from error
+        hint = "install the service, or make the group"
+        raise UnfitError(f"this machine has no group {name!r}", hint=hint) from error
 
 
 def _user_name(uid: int) -> str:

@@ -1,0 +1,176 @@
+"""What every verb shares: the global options, and the session they make."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mailctl.errors import MailctlError, NeedsRootError, Origin, Problem, UsageError, printable
+
+if TYPE_CHECKING:
+    from mailctl.host import LocalHost
+    from mailctl.spec.model import Spec
+    from mailctl.target import Target
+
+FORMAT_VERSION = "1"
+COLORS = {"auto": None, "always": True, "never": False}
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Session:
+    """The global options of one run, and what follows from them."""
+
+    def __init__(self) -> None:
+        self.spec_file: Path | None = None
+        self.host_name: str | None = None
+        self.root = Path("/")
+        self.json = False
+        self.verbose = False
+        self.quiet = False
+        self.no_input = False
+        self.yes = False
+
+    @property
+    def host(self) -> LocalHost:
+        """The machine, or the folder that stands for it under `--root`."""
+        from mailctl.host import LocalHost
+
+        return LocalHost(self.root.resolve())
+
+    def find_spec(self) -> Path:
+        """The spec file: `-f`, MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml."""
+        from mailctl.spec.load import find_spec
+
+        return find_spec(self.spec_file)
+
+    def load_spec(self) -> Spec:
+        """The spec of this host.
+
+        Raises:
+            SpecError: with every problem found.
+        """
+        from mailctl.spec.load import load_spec
+
+        return load_spec(self.find_spec(), self.host_name)
+
+    def target(self) -> Target:
+        """Paths and versions of the host; Debian 12's where its programs cannot be asked."""
+        from mailctl.components.detect import read_target
+
+        found = read_target(self.host)
+        for note in found.notes:
+            self.say(f"note: {note}")
+        return found.target
+
+    def emit(self, text: str, data: Mapping[str, Any]) -> None:
+        """Data on stdout: `text`, or `data` as one JSON object under `--json`."""
+        if self.json:
+            click.echo(json.dumps({"format_version": FORMAT_VERSION, **data}, indent=2, ensure_ascii=False))
+        elif text:
+            click.echo(text)
+
+    def say(self, message: str) -> None:
+        """A message on stderr, unless `-q`."""
+        if not self.quiet:
+            click.echo(message, err=True)
+
+    def confirm(self, question: str) -> bool:
+        """Ask on the terminal; `-y` answers yes, `--no-input` or no terminal is a usage error."""
+        if self.yes:
+            return True
+        if self.no_input or not sys.stdin.isatty():
+            raise UsageError("nobody is there to answer", hint="add -y to go on without a question")
+        return click.confirm(question, err=True)
+
+    def require_root(self, verb: str) -> None:
+        """Refuse early where the verb would write the live system as an ordinary user."""
+        if self.root == Path("/") and os.geteuid() != 0:
+            raise NeedsRootError(
+                f"{verb} changes the live system and needs root",
+                hint=f"run it with sudo, or try `mailctl {verb} --root DIR`",
+            )
+
+    def fail(self, error: MailctlError, suffix: str = "") -> None:
+        """Print why the run ends: problems first, then the sentence, then the remedy."""
+        if self.json:
+            self.emit("", {"error": error.message, "diagnostics": [each.as_json() for each in _diagnostics(error)]})
+            return
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        click.echo(f"{click.style('mailctl:', fg='red')} {printable(error.message)}{suffix}", err=True)
+        if error.hint:
+            click.echo(f"    hint: {printable(error.hint)}", err=True)
+
+
+def _diagnostics(error: MailctlError) -> tuple[Problem, ...]:
+    return error.problems or (Problem(Origin(""), "", error.message, error.hint),)
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        # The same option may stand before and after the verb; only one that was given counts.
+        if ctx.get_parameter_source(param.name or "") is not click.core.ParameterSource.DEFAULT:
+            setattr(ctx.ensure_object(Session), name, value)
+
+    return callback
+
+
+def _set_color(ctx: click.Context, param: click.Parameter, value: str) -> None:
+    given = ctx.get_parameter_source("color") is not click.core.ParameterSource.DEFAULT
+    if given:
+        ctx.color = COLORS[value]
+    elif ctx.color is None and os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+def _option(*names: str, setting: str, **attributes: Any) -> Callable[[Function], Function]:
+    return click.option(*names, callback=_remember(setting), expose_value=False, **attributes)
+
+
+OPTIONS = (
+    _option(
+        "-f",
+        "--spec",
+        setting="spec_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The spec [MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml].",
+    ),
+    _option("--host", setting="host_name", metavar="NAME", help="Which of the spec's hosts this is."),
+    _option(
+        "--root",
+        setting="root",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Work on files below DIR instead of the live system.",
+    ),
+    _option("--json", setting="json", is_flag=True, help="One JSON object on stdout."),
+    _option("-v", "--verbose", setting="verbose", is_flag=True, help="Say more."),
+    _option("-q", "--quiet", setting="quiet", is_flag=True, help="Say only what failed."),
+    click.option(
+        "--color",
+        type=click.Choice(list(COLORS)),
+        default="auto",
+        callback=_set_color,
+        expose_value=False,
+        help="Colours [auto; NO_COLOR is honoured].",
+    ),
+    _option("--no-input", setting="no_input", is_flag=True, help="Never ask."),
+    _option("-y", "--yes", setting="yes", is_flag=True, help="Answer yes to every question."),
+    # Taken off the command line before click sees it; declared so that --help and completion know it.
+    click.option("--lab", metavar="[=NAME]", expose_value=False, help="Run inside the lab's private server."),
+)
+
+
+def common_options(function: Function) -> Function:
+    """Give a verb the global options; they work before the verb as well as after it."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function

@@ -1,0 +1,29 @@
+"""Every verb with its line in `mailctl --help`; here, so that listing them imports none of them."""
+
+from __future__ import annotations
+
+SECTIONS: dict[str, dict[str, str]] = {
+    "Write the spec": {
+        "init": "Write a first spec from a few answers.",
+        "validate": "Check the spec and name every problem at once.",
+        "explain": "What a key means, its type, default and what it renders to.",
+        "schema": "The JSON Schema of the spec, for editors.",
+        "hash": "Make a password hash for a mailbox.",
+    },
+    "Change the server": {
+        "render": "Write the configuration files into a folder.",
+        "plan": "Show what apply would change.",
+        "apply": "Make the server what the spec says; undone on failure.",
+        "rollback": "Put an earlier generation back.",
+        "history": "List the generations that were applied.",
+        "status": "What serves now, and whether it is well.",
+    },
+    "Try it": {
+        "lab": "A private server in its own namespaces: up, send, read, log, status, down.",
+    },
+    "Shell": {
+        "completion": "Print the completion script for bash, zsh or fish.",
+    },
+}
+
+VERBS: dict[str, str] = {verb: line for verbs in SECTIONS.values() for verb, line in verbs.items()}
