@@ -1,0 +1,39 @@
+# mailctl for its developers; `make` alone lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint format bench wheel clean
+
+PYTEST = .venv/bin/pytest
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+install:  ## Install the Debian packages and the .venv; says what it installs
+	@.ci/install
+
+demo: install  ## One YAML file becomes a private mail server that receives, signs, delivers, forwards, refuses
+	@examples/demo.sh
+
+test: install  ## Every test, real servers in private namespaces included
+	$(PYTEST)
+
+check: lint  ## Lint, types, layers, unit and golden tests, in under a minute
+	$(PYTEST) -q tests/unit tests/components
+
+lint: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: install  ## Format the code
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: install  ## Benchmarks; they print times and growth curves
+	.venv/bin/python -m bench
+
+wheel: install  ## Build the wheel into dist/
+	.venv/bin/python -m build --wheel
+
+clean:  ## Remove what the other targets made here
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
