@@ -1,0 +1,161 @@
+"""mailctl init: a first spec from a few answers."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import click
+
+from mailctl.cli.common import Session, common_options
+from mailctl.errors import MailctlError, UsageError
+
+ROLES = ("full", "send-only", "relay", "backup-mx")
+SPEC_NAME = "mailctl.yml"
+SELECTOR = "mail"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSpec:
+    """What the template of a first spec needs; empty strings leave parts out."""
+
+    hostname: str
+    role: str
+    domain: str
+    mailbox: str
+    certificate: str
+    key: str
+    selector: str = SELECTOR
+
+    @property
+    def has_mailboxes(self) -> bool:
+        return self.role == "full"
+
+    @property
+    def signs(self) -> bool:
+        return self.role != "backup-mx"
+
+    @property
+    def recipients(self) -> bool:
+        return self.role == "backup-mx"
+
+
+@click.command()
+@click.option("--hostname", metavar="FQDN", help="The server's full name.")
+@click.option("--role", type=click.Choice(ROLES), help="What the server is for.")
+@click.option("--domain", metavar="DOMAIN", help="The first hosted domain.")
+@click.option("--mailbox", metavar="LOCALPART", help="The first mailbox (role full).")
+@click.option("--certificate", metavar="FILE", help="Certificate chain, PEM; self-signed where not given.")
+@click.option("--key", metavar="FILE", help="Its private key, PEM.")
+@common_options
+@click.pass_obj
+def init(
+    session: Session,
+    hostname: str | None,
+    role: str | None,
+    domain: str | None,
+    mailbox: str | None,
+    certificate: str | None,
+    key: str | None,
+) -> None:
+    """Write a first spec, and the secrets it names, into this folder or beside `-f FILE`.
+
+    Asks for what no option gives; with --no-input or -y takes the defaults. Never overwrites a file.
+    """
+    from mailctl.spec.values import parse_domain, parse_mailbox_name
+
+    spec_file = (session.spec_file or Path(SPEC_NAME)).absolute()
+    _refuse_existing(spec_file)
+    if (certificate is None) != (key is None):
+        raise UsageError("--certificate and --key go together")
+    answer = Questions(session)
+    host_name = answer.ask(hostname, "Full name of the server", socket.getfqdn(), parse_domain)
+    role = answer.ask(role, f"Role ({', '.join(ROLES)})", "full", _parse_role)
+    first_domain = answer.ask(domain, "First domain", _parent_domain(host_name), parse_domain)
+    if mailbox is not None and role != "full":
+        raise UsageError(f"--mailbox is for role full, not {role}")
+    name = answer.ask(mailbox, "First mailbox", "admin", parse_mailbox_name) if role == "full" else ""
+    view = FirstSpec(host_name, role, first_domain, name, certificate or "", key or "")
+    password = _write(session, spec_file, view)
+    _report(session, spec_file, view, password)
+
+
+class Questions:
+    """Asks on the terminal, or takes the defaults where nobody is to be asked."""
+
+    def __init__(self, session: Session) -> None:
+        self.is_silent = session.no_input or session.yes
+
+    def ask(self, given: str | None, question: str, default: str, parse: Callable[[str], str]) -> str:
+        """A parsed answer; an option given is never asked for.
+
+        Raises:
+            UsageError: the option, or the default nobody could correct, is not valid.
+        """
+        if given is None and not self.is_silent:
+            answer: str = click.prompt(question, default=default, value_proc=_as_click(parse), err=True)
+            return answer
+        try:
+            return parse(given or default)
+        except ValueError as error:
+            raise UsageError(str(error), hint=f"give it by an option; asked was: {question}") from error
+
+
+def _as_click(parse: Callable[[str], str]) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error  # click.prompt prints it and asks again
+
+    return convert
+
+
+def _parse_role(text: str) -> str:
+    if text not in ROLES:
+        raise ValueError(f"{text!r} is not a role; choose {', '.join(ROLES)}")
+    return text
+
+
+def _parent_domain(hostname: str) -> str:
+    parent = hostname.partition(".")[2]
+    return parent if "." in parent else hostname
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise MailctlError(f"{path} exists already; nothing was written", hint="init never overwrites: use -f NEW.yml")
+
+
+def _write(session: Session, spec_file: Path, view: FirstSpec) -> str:
+    """Write the spec and the secret it names; returns the password made for the first mailbox."""
+    from mailctl.host import LocalHost
+    from mailctl.render import render_template
+    from mailctl.spec.hash import hash_password
+
+    folder = LocalHost(spec_file.parent)
+    password = ""
+    if view.mailbox:
+        _refuse_existing(spec_file.parent / "secrets" / view.mailbox)
+        password = secrets.token_urlsafe(15)
+        folder.make_directory(PurePosixPath("/secrets"), 0o700)
+        hashed = hash_password(session.host, password)
+        folder.create(PurePosixPath("/secrets", view.mailbox), f"{hashed}\n".encode(), 0o600)
+    folder.create(PurePosixPath("/", spec_file.name), render_template("init/mailctl.yml.j2", view), 0o644)
+    return password
+
+
+def _report(session: Session, spec_file: Path, view: FirstSpec, password: str) -> None:
+    lines = [f"wrote {spec_file}"]
+    if password:
+        lines += [
+            f"wrote {spec_file.parent / 'secrets' / view.mailbox}",
+            f"password of {view.mailbox}@{view.domain}, shown only now: {password}",
+        ]
+    option = "" if spec_file.name == SPEC_NAME else f" -f {spec_file.name}"
+    lines += ["", f"next: mailctl validate{option}", f"      mailctl plan{option}", f"      mailctl apply{option}"]
+    data = {"spec": str(spec_file), "mailbox": view.mailbox and f"{view.mailbox}@{view.domain}", "password": password}
+    session.emit("\n".join(lines), data)
