@@ -9,11 +9,11 @@ import pwd
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from mailctl.errors import BusyError, UnfitError
 
@@ -131,9 +131,7 @@ class LocalHost:
 
     def run(self, argv: Sequence[str | PurePath], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
         name, *arguments = map(str, argv)
-        program = self.find_program(name)
-        if program is None:
-            raise UnfitError(f"the program {name!r} is not installed", hint=f"looked in {', '.join(SYSTEM_PATH)}")
+        program = self._require_program(name)
         try:
             done = subprocess.run(
                 [str(program), *arguments],
@@ -147,6 +145,49 @@ class LocalHost:
         except subprocess.TimeoutExpired as error:
             raise UnfitError(f"{name} did not end within {timeout:g} s") from error
         return Completed((name, *arguments), done.returncode, done.stdout, done.stderr)
+
+    def spawn(
+        self,
+        argv: Sequence[str | PurePath],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        environment: Mapping[str, str] = CLEAN_ENVIRONMENT,
+        detached: bool = False,
+    ) -> subprocess.Popen[bytes]:
+        """Start a program and return at once; None keeps this process's stream.
+
+        A detached one has a session of its own: closing the terminal does not end it.
+
+        Raises:
+            UnfitError: the program is not installed.
+        """
+        name, *arguments = map(str, argv)
+        return subprocess.Popen(  # argv list, absolute program
+            [str(self._require_program(name)), *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=dict(environment),
+            cwd="/",
+            start_new_session=detached,
+        )
+
+    def become(self, argv: Sequence[str | PurePath], environment: Mapping[str, str]) -> NoReturn:
+        """Replace this process by a program, as execve(2) does.
+
+        Raises:
+            UnfitError: the program is not installed.
+        """
+        name, *arguments = map(str, argv)
+        os.execve(self._require_program(name), [name, *arguments], dict(environment))  # noqa: S606 - argv list
+
+    def _require_program(self, name: str) -> Path:
+        program = self.find_program(name)
+        if program is None:
+            raise UnfitError(f"the program {name!r} is not installed", hint=f"looked in {', '.join(SYSTEM_PATH)}")
+        return program
 
     def find_program(self, name: str) -> Path | None:
         if name.startswith("/"):
