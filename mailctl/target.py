@@ -49,6 +49,26 @@ class Target:
         return self.state_dir / "generations"
 
     @property
+    def auth_socket(self) -> PurePosixPath:
+        """Where Dovecot answers SASL requests of Postfix."""
+        return self.postfix_queue_dir / "private/auth"
+
+    @property
+    def lmtp_socket(self) -> PurePosixPath:
+        """Where Dovecot takes mail for virtual mailboxes."""
+        return self.postfix_queue_dir / "private/dovecot-lmtp"
+
+    @property
+    def quota_status_socket(self) -> PurePosixPath:
+        """Where Dovecot answers policy requests: a mailbox that is full takes no mail."""
+        return self.postfix_queue_dir / "private/quota-status"
+
+    @property
+    def domain_quota_dir(self) -> PurePosixPath:
+        """Holds one counter per domain with a quota: what all its mailboxes store together."""
+        return self.state_dir / "domain-quota"
+
+    @property
     def self_signed_dir(self) -> PurePosixPath:
         """Holds the certificate and key mailctl makes for `tls.self_signed`; outside generations, never remade."""
         return self.state_dir / "tls"
