@@ -62,6 +62,9 @@ class Host(Protocol):
     def is_root(self) -> bool:
         """Whether this process may write the live system."""
 
+    def sets_owners(self) -> bool:
+        """Whether files get the owners asked for; an ordinary user under `--root` makes them his own."""
+
     def run(self, argv: Sequence[str | PurePath], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
         """Run a program with a clean environment and wait for it, `timeout` seconds at most.
 
@@ -91,6 +94,14 @@ class Host(Protocol):
 
     def append(self, path: PurePosixPath, content: bytes, mode: int = 0o600) -> None:
         """Add to the end of a file, made where missing, and fsync it."""
+
+    def link(self, source: PurePosixPath, destination: PurePosixPath) -> None:
+        """Give a file a second name, durably."""
+
+    def set_permissions(self, path: PurePosixPath, mode: int, owner: str, group: str) -> None: ...
+
+    def free_bytes(self, path: PurePosixPath) -> int:
+        """Bytes this process may still write to the file system of `path` or its nearest parent."""
 
     def rename(self, source: PurePosixPath, destination: PurePosixPath) -> None:
         """Rename a file or directory and fsync both parent directories."""
@@ -129,6 +140,9 @@ class LocalHost:
     def is_root(self) -> bool:
         return os.geteuid() == 0
 
+    def sets_owners(self) -> bool:
+        return self.is_live() or self.is_root()
+
     def run(self, argv: Sequence[str | PurePath], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
         name, *arguments = map(str, argv)
         program = self._require_program(name)
@@ -141,6 +155,8 @@ class LocalHost:
                 env=CLEAN_ENVIRONMENT,
                 cwd="/",
                 check=False,
+                # Ctrl-C is for mailctl, which then puts things back in order; it must not kill half of that.
+                start_new_session=True,
             )
         except subprocess.TimeoutExpired as error:
             raise UnfitError(f"{name} did not end within {timeout:g} s") from error
@@ -262,6 +278,23 @@ class LocalHost:
         if is_new:
             _sync(real.parent)
 
+    def link(self, source: PurePosixPath, destination: PurePosixPath) -> None:
+        self.path(destination).hardlink_to(self.path(source))
+        _sync(self.path(destination.parent))
+
+    def set_permissions(self, path: PurePosixPath, mode: int, owner: str, group: str) -> None:
+        real = self.path(path)
+        self._own(real, owner, group)
+        real.chmod(mode)
+        _sync(real)
+
+    def free_bytes(self, path: PurePosixPath) -> int:
+        real = self.path(path)
+        while not real.exists():
+            real = real.parent
+        found = os.statvfs(real)
+        return found.f_bavail * found.f_frsize
+
     def rename(self, source: PurePosixPath, destination: PurePosixPath) -> None:
         self.path(source).rename(self.path(destination))
         _sync(self.path(destination.parent))
@@ -303,10 +336,8 @@ class LocalHost:
             os.close(descriptor)
 
     def _own(self, real: Path | int, owner: str, group: str) -> None:
-        # Under --root an ordinary user looks at files; who owns them matters on the live host only.
-        if not self.is_live() and not self.is_root():
-            return
-        os.chown(real, _user_id(owner), _group_id(group))
+        if self.sets_owners():
+            os.chown(real, _user_id(owner), _group_id(group))
 
 
 def _sync(real: Path) -> None:
