@@ -1,0 +1,109 @@
+"""The differences of two trees, and of two files."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from mailctl.errors import printable
+from mailctl.plan.model import Change, DirectoryChange
+from mailctl.tree import RenderedFile, Tree
+
+# Above this many differing lines a line-by-line alignment takes seconds and helps nobody.
+LONGEST_ALIGNED = 2000
+CONTEXT = 1
+
+
+def diff_files(before: Tree, after: Tree, unknown: frozenset[PurePosixPath] = frozenset()) -> Iterator[Change]:
+    """Every file that differs in content, mode or owner; tables are matched by name, `unknown` paths left out."""
+    old, new = _by_identity(before), _by_identity(after)
+    for identity in sorted(old.keys() | new.keys()):
+        was, becomes = old.get(identity), new.get(identity)
+        if not any(file and file.path in unknown for file in (was, becomes)) and not _same(was, becomes):
+            yield Change(was, becomes)
+
+
+def diff_directories(before: Tree, after: Tree) -> Iterator[DirectoryChange]:
+    """Every directory of `after` that is missing, or has another mode or owner."""
+    found = {each.path: each for each in before.directories}
+    for wanted in after.directories:
+        if found.get(wanted.path) != wanted:
+            yield DirectoryChange(found.get(wanted.path), wanted)
+
+
+def diff_lines(change: Change) -> list[str]:
+    """The change as lines that start with `-`, `+`, a space or `@@`; safe for a terminal. Empty for a secret."""
+    if change.is_secret:
+        return []
+    before, after = _lines(change.before), _lines(change.after)
+    lines = _diff_rows(before, after) if change.is_table else _diff_text(before, after)
+    return [printable(line) for line in lines]
+
+
+def count_rows(change: Change) -> tuple[int, int]:
+    """How many lines are added and removed, order aside; comments and blank lines do not count."""
+    before, after = Counter(_rows(_lines(change.before))), Counter(_rows(_lines(change.after)))
+    return (after - before).total(), (before - after).total()
+
+
+def _by_identity(tree: Tree) -> dict[tuple[bool, str], RenderedFile]:
+    return {(file.is_table, file.name): file for file in tree}
+
+
+def _same(before: RenderedFile | None, after: RenderedFile | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return _face(before) == _face(after)
+
+
+def _face(file: RenderedFile) -> tuple[bytes, int, str, str]:
+    return file.content, file.mode, file.owner, file.group
+
+
+def _lines(file: RenderedFile | None) -> list[str]:
+    return file.content.decode(errors="backslashreplace").split("\n") if file and file.content else []
+
+
+def _diff_text(before: list[str], after: list[str]) -> list[str]:
+    head = _common_head(before, after)
+    tail = _common_head(before[head:][::-1], after[head:][::-1])
+    if max(len(before), len(after)) - head - tail > LONGEST_ALIGNED:
+        return _diff_rows(before, after)
+    # Keep what the context lines need, or unified_diff would number and show them wrongly.
+    start, spare = max(head - CONTEXT, 0), max(tail - CONTEXT, 0)
+    old, new = before[start : len(before) - spare], after[start : len(after) - spare]
+    diff = difflib.unified_diff(old, new, lineterm="", n=CONTEXT)
+    return [_renumber(line, start) if line.startswith("@@") else line for line in list(diff)[2:]]
+
+
+def _renumber(heading: str, start: int) -> str:
+    """A `@@ -2,3 +2,4 @@` heading of a cut file as one of the whole file, `start` lines further down."""
+    old, new = (
+        ",".join((str(int(numbers[0]) + start), *numbers[1:]))
+        for numbers in (part[1:].split(",") for part in heading.split()[1:3])
+    )
+    return f"@@ -{old} +{new} @@"
+
+
+def _common_head(before: list[str], after: list[str]) -> int:
+    shortest = min(len(before), len(after))
+    return next((n for n in range(shortest) if before[n] != after[n]), shortest)
+
+
+def _diff_rows(before: list[str], after: list[str]) -> list[str]:
+    """Rows that only one side has, the two of one lookup key together."""
+    old, new = Counter(_rows(before)), Counter(_rows(after))
+    removed = [(_key(row), 0, f"-{row}") for row in (old - new).elements()]
+    added = [(_key(row), 1, f"+{row}") for row in (new - old).elements()]
+    rows = [row for _, _, row in sorted(removed + added)]
+    return rows or (["@@ the order of the rows @@"] if before != after else [])
+
+
+def _rows(lines: list[str]) -> Iterator[str]:
+    return (line for line in lines if line and not line.startswith("#"))
+
+
+def _key(row: str) -> str:
+    return row.split(None, 1)[0] if row.split() else ""

@@ -1,0 +1,170 @@
+"""Working out a plan: what the spec asks for, against what the host holds. Changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from mailctl.components import registry
+from mailctl.components.base import Action as ServiceAction
+from mailctl.components.base import Component
+from mailctl.errors import Origin, Problem, Severity
+from mailctl.host import Host
+from mailctl.plan.actual import Actual, Known, read_actual, without_owner
+from mailctl.plan.diff import diff_directories, diff_files
+from mailctl.plan.effects import FindOrigin, count_addresses, diff_inventories
+from mailctl.plan.inventory import Inventory, take_inventory
+from mailctl.plan.model import NO_ADDRESSES, Plan
+from mailctl.plan.stored import (
+    NO_MANIFEST,
+    Manifest,
+    read_current,
+    read_inventory,
+    read_manifest,
+    read_originals,
+    read_tree,
+)
+from mailctl.spec.model import Spec
+from mailctl.target import Target
+from mailctl.tree import Tree
+
+
+def make_plan(spec: Spec, target: Target, host: Host) -> Plan:
+    """What applying `spec` would do to `host`.
+
+    Raises:
+        MailctlError: what earlier applies kept is damaged.
+    """
+    stored = _read_stored(host, target)
+    tree = registry.render_tree(spec, target)
+
+    def inventory(salt: str) -> Inventory:
+        return take_inventory(spec, salt)
+
+    wanted = _Wanted(tree, inventory, lambda path: spec.origin(*path), tuple(_missing_programs(spec, host)))
+    return _compare(host, target, stored, wanted)
+
+
+def make_rollback_plan(number: int, target: Target, host: Host) -> Plan:
+    """What going back to generation `number` would do; 0 is the state before the first apply.
+
+    Raises:
+        MailctlError: there is no such generation, or it is damaged.
+    """
+    stored = _read_stored(host, target)
+
+    def inventory(salt: str) -> Inventory:
+        return read_inventory(host, target, number)
+
+    wanted = _Wanted(read_tree(host, target, number), inventory, lambda path: Origin(""))
+    return _compare(host, target, stored, wanted)
+
+
+def service_actions(before: Tree, after: Tree) -> Iterator[tuple[Component, ServiceAction]]:
+    """What each service must do when the host's files turn from `before` into `after`, in switching order."""
+    return ((component, component.action(before, after)) for component in registry.COMPONENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The generation that serves: its number and files, and what was there before the first one."""
+
+    number: int | None
+    manifest: Manifest
+    is_readable: bool = True
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The files to be, and what they mean; the inventory is taken only when something changes."""
+
+    tree: Tree
+    inventory: Callable[[str], Inventory]
+    find_origin: FindOrigin
+    problems: tuple[Problem, ...] = ()
+
+
+def _read_stored(host: Host, target: Target) -> _Stored:
+    try:
+        number = read_current(host, target)
+        return _Stored(number, read_manifest(host, target, number))
+    except PermissionError:
+        problem = _warning(
+            str(target.state_dir), "earlier generations cannot be read without root; the effects are not shown"
+        )
+        return _Stored(None, NO_MANIFEST, is_readable=False, problems=(problem,))
+
+
+def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Plan:
+    dropped = [path for path in stored.manifest.entries if path not in wanted.tree.files and _is_own_file(stored, path)]
+    originals = read_originals(host, target, dropped)
+    desired = Tree.of([*wanted.tree, *originals, *wanted.tree.directories])
+    known: dict[PurePosixPath, Known] = {**stored.manifest.entries, **desired.files}
+    actual = read_actual(host, target, known.values(), desired.directories, stored.manifest.built)
+    changes = tuple(diff_files(without_owner(host, actual.tree), without_owner(host, desired), actual.unreadable))
+    directories = tuple(diff_directories(without_owner(host, actual.tree), without_owner(host, desired)))
+    is_empty = not (changes or directories)
+    before = Inventory.empty() if is_empty or not stored.is_readable else read_inventory(host, target, stored.number)
+    after = before if is_empty or not stored.is_readable else wanted.inventory(before.salt)
+    drift = tuple(_drift(stored, actual, desired))
+    # Before the first apply the services run with files nobody here wrote: whatever they say, all is new to them.
+    services = service_actions(actual.tree if stored.number else Tree({}), desired)
+    return Plan(
+        effects=diff_inventories(before, after, wanted.find_origin),
+        changes=changes,
+        directories=directories,
+        services=() if is_empty else tuple(action for _, action in services),
+        problems=(*stored.problems, *wanted.problems, *actual.problems, *_drift_problems(stored, drift)),
+        drift=drift,
+        addresses=NO_ADDRESSES if is_empty else count_addresses(before, after),
+        number=stored.number,
+        digest=_digest(stored.number, actual.tree, desired),
+        tree=wanted.tree,
+        desired=desired,
+        actual=actual.tree,
+        inventory=after,
+    )
+
+
+def _is_own_file(stored: _Stored, path: PurePosixPath) -> bool:
+    # Old lookup tables lie in a directory of their own, which goes with the generation that used it.
+    return not stored.manifest.entries[path].is_table
+
+
+def _drift(stored: _Stored, actual: Actual, desired: Tree) -> Iterator[PurePosixPath]:
+    """Files whose content somebody else changed since the current generation, and that would be lost."""
+    for path, entry in stored.manifest.entries.items():
+        found, becomes = actual.tree.files.get(path), desired.files.get(path)
+        is_lost = found is not None and (becomes is None or becomes.content != found.content)
+        if found is not None and is_lost and found.digest != entry.sha256:
+            yield path
+
+
+def _drift_problems(stored: _Stored, drift: tuple[PurePosixPath, ...]) -> Iterator[Problem]:
+    for path in drift:
+        yield _warning(str(path), f"changed by hand since generation {stored.number}")
+
+
+def _missing_programs(spec: Spec, host: Host) -> Iterator[Problem]:
+    if not host.is_live():
+        return
+    for component in registry.enabled_components(spec):
+        for program in component.required_programs(spec):
+            if host.find_program(program) is None:
+                yield _warning(program, f"not installed; skipped: what {component.NAME} itself says of these files")
+
+
+def _digest(number: int | None, *trees: Tree) -> str:
+    digest = hashlib.sha256(str(number).encode())
+    for tree in trees:
+        for file in tree:
+            digest.update(f"\n{file.path} {file.mode:o} {file.owner}:{file.group} {file.digest}".encode())
+        digest.update(repr(tree.directories).encode())
+    return digest.hexdigest()
+
+
+def _warning(place: str, message: str) -> Problem:
+    return Problem(Origin(place), "", message, severity=Severity.WARNING)

@@ -1,0 +1,142 @@
+"""What a change of the server means, as values: effects in mail terms, files, services."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+from mailctl.components.base import Action as ServiceAction
+from mailctl.components.base import ReloadKind
+from mailctl.errors import Origin, Problem
+from mailctl.plan.inventory import Inventory
+from mailctl.tree import RenderedDirectory, RenderedFile, Tree
+
+
+class Action(StrEnum):
+    """What happens to one thing."""
+
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+
+    @property
+    def marker(self) -> str:
+        """The character that starts its line in a plan."""
+        return {Action.ADD: "+", Action.CHANGE: "~", Action.REMOVE: "-"}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One difference an administrator of mail would name: `+ mailbox carol@example.org  quota 2G`.
+
+    `origin` is where the spec says so; None for what the spec no longer holds.
+    """
+
+    action: Action
+    kind: str
+    name: str
+    detail: str = ""
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file that will be made, replaced or removed; None stands for no file."""
+
+    before: RenderedFile | None
+    after: RenderedFile | None
+
+    @property
+    def file(self) -> RenderedFile:
+        found = self.after or self.before
+        assert found is not None  # noqa: S101 - a change of nothing into nothing is never made
+        return found
+
+    @property
+    def path(self) -> PurePosixPath:
+        return self.file.path
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def is_secret(self) -> bool:
+        return any(file.is_secret for file in (self.before, self.after) if file)
+
+    @property
+    def is_table(self) -> bool:
+        return self.file.is_table
+
+    @property
+    def action(self) -> Action:
+        if self.before is None:
+            return Action.ADD
+        return Action.REMOVE if self.after is None else Action.CHANGE
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryChange:
+    """One directory that will be made, or gets another mode or owner."""
+
+    before: RenderedDirectory | None
+    after: RenderedDirectory
+
+    @property
+    def action(self) -> Action:
+        return Action.ADD if self.before is None else Action.CHANGE
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """How many mailboxes, smtp-users and aliases there were, and how many of them go away."""
+
+    before: int
+    removed: int
+
+
+NO_ADDRESSES = Addresses(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that applying would do, and what it was worked out from.
+
+    `tree` is what the next generation holds; `desired` adds the files found before the first apply,
+    for those paths the next generation no longer manages; `actual` is what the host holds now.
+    `number` is the generation that serves now, None before the first apply.
+    `drift` names files changed by hand since then. `digest` binds the plan to both sides.
+    """
+
+    effects: tuple[Effect, ...]
+    changes: tuple[Change, ...]
+    directories: tuple[DirectoryChange, ...]
+    services: tuple[ServiceAction, ...]
+    problems: tuple[Problem, ...]
+    drift: tuple[PurePosixPath, ...]
+    addresses: Addresses
+    number: int | None
+    digest: str
+    tree: Tree = field(repr=False)
+    desired: Tree = field(repr=False)
+    actual: Tree = field(repr=False)
+    inventory: Inventory = field(repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.changes or self.directories)
+
+    @property
+    def counts(self) -> Mapping[Action, int]:
+        """How many effects there are of each kind; of files, where no effect explains them."""
+        if self.effects:
+            return Counter(each.action for each in self.effects)
+        return Counter([*(each.action for each in self.changes), *(each.action for each in self.directories)])
+
+    @property
+    def pending_services(self) -> tuple[ServiceAction, ...]:
+        """The services that must do something."""
+        return tuple(each for each in self.services if each.kind is not ReloadKind.NOTHING)
