@@ -20,6 +20,8 @@ from mailctl.errors import BusyError, UnfitError
 SYSTEM_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 CLEAN_ENVIRONMENT = {"PATH": ":".join(SYSTEM_PATH), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 
+BackgroundProcess = subprocess.Popen[bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
@@ -125,6 +127,17 @@ class Host(Protocol):
         """
 
 
+
+def create_whole(
+    host: Host, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root"
+) -> None:
+    """Make or replace a file at once: written under another name, fsynced, renamed; a crash leaves no part of it."""
+    aside = path.with_name(f".{path.name}.new")
+    host.remove(aside)
+    host.create(aside, content, mode, owner, group)
+    host.rename(aside, path)
+
+
 class LocalHost:
     """This machine, or with `root` a folder that stands for one: files only, no services."""
 
@@ -171,7 +184,7 @@ class LocalHost:
         stderr: int | None = None,
         environment: Mapping[str, str] = CLEAN_ENVIRONMENT,
         detached: bool = False,
-    ) -> subprocess.Popen[bytes]:
+    ) -> BackgroundProcess:
         """Start a program and return at once; None keeps this process's stream.
 
         A detached one has a session of its own: closing the terminal does not end it.
