@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import shutil
+import socket
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +79,9 @@ class Host(Protocol):
         """The absolute path of a program of the system, never one from the user's PATH."""
 
     def has_user(self, name: str) -> bool: ...
+
+    def greeting(self, port: int, timeout: float = 2) -> bytes:
+        """What a service on a port of 127.0.0.1 says first; empty where none does within `timeout` seconds."""
 
     def read(self, path: PurePosixPath) -> bytes | None:
         """The content, or None where no file is."""
@@ -223,6 +227,13 @@ class LocalHost:
             return Path(name) if os.access(name, os.X_OK) else None
         found = shutil.which(name, path=CLEAN_ENVIRONMENT["PATH"])
         return Path(found) if found else None
+
+    def greeting(self, port: int, timeout: float = 2) -> bytes:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+                return connection.recv(512)
+        except OSError:
+            return b""
 
     def has_user(self, name: str) -> bool:
         try:
