@@ -19,6 +19,7 @@ from mailctl.sandbox.settings import Settings
 
 OVERLAYS = (Path("/etc"), Path("/var"))
 SCRATCH = Path("/run")
+OWN_TREES = (Path("/run"), Path("/dev"), Path("/proc"))
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 DEVICE_LINKS = {
     "fd": "/proc/self/fd",
@@ -39,7 +40,8 @@ def make_filesystem(host: Host, settings: Settings, folder: Path) -> None:
         MailctlError: the kernel or the file system of the host refuses a mount.
     """
     authority = (folder / "ca.pem").read_bytes()
-    held = {path: os.open(path, os.O_PATH) for path in map(Path, settings.visible) if path.exists()}
+    visible = {Path(path) for path in settings.visible} - {*OVERLAYS, *OWN_TREES}
+    held = {path: os.open(path, os.O_PATH) for path in sorted(visible) if path.exists()}
     devices = {Path("/dev", name): os.open(f"/dev/{name}", os.O_PATH) for name in DEVICES}
 
     _mount(host, "-t", "proc", "proc", "/proc")

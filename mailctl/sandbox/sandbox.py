@@ -64,6 +64,10 @@ class Sandbox:
         state = read_json(folder / STATE)
         return cls(host, folder, Process(**state["supervisor"]), Process(**state["server"]))
 
+    @property
+    def hostname(self) -> str:
+        return Settings.load(self.folder).hostname
+
     def is_alive(self) -> bool:
         return self.supervisor.is_alive() and self.server.is_alive()
 

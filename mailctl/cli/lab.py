@@ -1,0 +1,201 @@
+"""`mailctl lab`: a private server in its own namespaces, and the world around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailctl.cli.common import Session, common_options
+from mailctl.errors import ExitCode, UsageError, printable
+
+if TYPE_CHECKING:
+    from mailctl.sandbox import Sandbox
+
+FAULTS = ("down", "defer", "refuse")
+WELL = "well"
+PORTS = ("25", "587", "465")
+
+
+def _lab_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    name = click.option("--name", default="lab", show_default=True, help="Which lab; several can be up at once.")
+    return common_options(name(function))
+
+
+def _open(session: Session, name: str) -> Sandbox:
+    from mailctl.lab.places import open_lab
+
+    return open_lab(session.host, name)
+
+
+@click.group()
+def lab() -> None:
+    """A private server at real paths and ports that cannot reach, or be reached by, anything else."""
+
+
+@lab.command()
+@_lab_options
+@click.pass_obj
+def up(session: Session, name: str) -> None:
+    """Start a lab and apply the spec inside it."""
+    from mailctl.lab.lifecycle import bring_up
+    from mailctl.lab.status import read_status
+
+    session.require_root("lab up")
+    spec = session.load_spec()
+    found = read_status(bring_up(session.host, name, spec, session.find_spec()), name)
+    session.emit(str(found), found.as_json())
+
+
+@lab.command()
+@_lab_options
+@click.pass_obj
+def down(session: Session, name: str) -> None:
+    """End a lab and remove all it left."""
+    from mailctl.lab.lifecycle import bring_down
+
+    if not bring_down(session.host, name):
+        session.say(f"no lab called {name!r} was up")
+
+
+@lab.command()
+@_lab_options
+@click.pass_obj
+def status(session: Session, name: str) -> None:
+    """Services, queue, and the messages that left with how they left."""
+    from mailctl.lab.status import read_status
+
+    found = read_status(_open(session, name), name)
+    session.emit(str(found), found.as_json())
+
+
+@lab.command()
+@_lab_options
+@click.option("--from", "sender", required=True, metavar="ADDRESS", help="The envelope sender; '' is the null sender.")
+@click.option("--to", "recipients", required=True, multiple=True, metavar="ADDRESS", help="A recipient; repeatable.")
+@click.option("--port", type=click.Choice(PORTS), default="25", show_default=True)
+@click.option("--tls", is_flag=True, help="STARTTLS on port 25; 587 and 465 are always encrypted.")
+@click.option("--login", default="", metavar="ADDRESS", help="Log in; the password is asked for.")
+@click.option("--password-file", type=click.Path(path_type=Path), help="Read the password of --login from a file.")
+@click.option("--subject", default="a message from the lab", show_default=True)
+@click.option("--body", default="Hello from outside.", show_default=True)
+@click.option(
+    "--eml", type=click.Path(path_type=Path), help="Send this file as it is, instead of --subject and --body."
+)
+@click.option("--source", default="192.0.2.77", show_default=True, help="The client's address, any but the server's.")
+@click.pass_obj
+def send(
+    session: Session,
+    name: str,
+    sender: str,
+    recipients: tuple[str, ...],
+    port: str,
+    tls: bool,
+    login: str,
+    password_file: Path | None,
+    subject: str,
+    body: str,
+    eml: Path | None,
+    source: str,
+) -> None:
+    """Send a message to the lab from outside; exit code 1 when a recipient is refused."""
+    from mailctl.lab import mail
+
+    running = _open(session, name)
+    submission = mail.Submission(
+        sender=sender,
+        recipients=recipients,
+        content=eml.read_bytes() if eml else mail.compose(sender, recipients, subject, body),
+        port=int(port),
+        tls=tls,
+        login=login,
+        password=_password(session, login, password_file) if login else "",
+        source=source,
+    )
+    outcome = mail.send(running, submission)
+    session.emit(printable_lines(str(outcome)), outcome.as_json())
+    if not outcome.is_accepted:
+        raise SystemExit(ExitCode.FAILED)
+
+
+@lab.command()
+@_lab_options
+@click.argument("login")
+@click.option("--password-file", type=click.Path(path_type=Path), help="Read the password from a file.")
+@click.option("--folder", default="INBOX", show_default=True)
+@click.pass_obj
+def read(session: Session, name: str, login: str, password_file: Path | None, folder: str) -> None:
+    """Print the newest message of a mailbox, fetched over IMAPS; exit code 1 when there is none."""
+    from mailctl.lab.mail import read_newest
+
+    message = read_newest(_open(session, name), login, _password(session, login, password_file), folder)
+    if message is None:
+        session.say(f"{folder} of {login} is empty")
+        raise SystemExit(ExitCode.FAILED)
+    text = message.decode(errors="replace").replace("\r\n", "\n")
+    session.emit(printable_lines(text), {"login": login, "folder": folder, "message": text})
+
+
+@lab.command()
+@_lab_options
+@click.option("--id", "queue_id", metavar="QUEUEID", help="Only what became of this message.")
+@click.option("-F", "--follow", is_flag=True, help="Go on as lines come.")
+@click.pass_obj
+def log(session: Session, name: str, queue_id: str | None, follow: bool) -> None:
+    """Print the lab's mail.log."""
+    from mailctl.lab.log import lines_of_message, read_log
+
+    if follow and session.json:
+        raise UsageError("one JSON object cannot be followed", hint="leave out --json or --follow")
+    lines = read_log(_open(session, name), follow=follow)
+    wanted = lines_of_message(lines, queue_id) if queue_id else lines
+    if session.json:
+        session.emit("", {"lines": list(wanted)})
+        return
+    for line in wanted:
+        session.emit(printable(line), {})
+
+
+@lab.command()
+@_lab_options
+@click.argument("host", required=False)
+@click.argument("behaviour", type=click.Choice((*FAULTS, WELL)), required=False)
+@click.pass_obj
+def world(session: Session, name: str, host: str | None, behaviour: str | None) -> None:
+    """Make a host of the outside world fail (down, defer, refuse), or well again; without arguments list them."""
+    from mailctl.sandbox import Fault
+
+    running = _open(session, name)
+    if host and not behaviour:
+        raise UsageError(f"how is {host!r} to behave?", hint=f"say one of {', '.join((*FAULTS, WELL))}")
+    if host and behaviour:
+        running.disturb(host.lower(), None if behaviour == WELL else Fault(behaviour))
+    faults = running.faults()
+    session.emit("\n".join(f"{each} {fault}" for each, fault in faults.items()), {"faults": dict(faults)})
+
+
+@lab.command(context_settings={"ignore_unknown_options": True})
+@_lab_options
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def exec(session: Session, name: str, command: tuple[str, ...]) -> None:  # noqa: A001 - the name of the verb
+    """Run a command inside the lab (`mailctl lab exec -- postqueue -p`), or a shell."""
+    from mailctl.lab.places import become_inside
+
+    become_inside(_open(session, name), command or ("bash",))
+
+
+def printable_lines(text: str) -> str:
+    """`text` made safe for a terminal, its line ends kept."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _password(session: Session, login: str, file: Path | None) -> str:
+    if file:
+        return file.read_text().rstrip("\r\n")
+    if session.no_input:
+        raise UsageError(f"nobody is there to give the password of {login}", hint="use --password-file")
+    password: str = click.prompt(f"Password of {login}", hide_input=True, err=True)
+    return password

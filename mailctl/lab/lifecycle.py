@@ -1,0 +1,127 @@
+"""Bringing a lab up and down."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path, PurePosixPath
+
+from mailctl.errors import BusyError, MailctlError
+from mailctl.host import LocalHost
+from mailctl.lab.places import LABS, find_lab, lab_folder
+from mailctl.lab.zone import read_key_records, server_zone
+from mailctl.sandbox import Sandbox, Settings
+from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
+from mailctl.spec.model import Spec
+from mailctl.target import DEBIAN_12, Target
+
+SERVING_TIMEOUT = 15.0  # seconds
+STDERR = 2
+
+
+def bring_up(host: LocalHost, name: str, spec: Spec, spec_file: Path) -> Sandbox:
+    """Start the lab called `name` and apply the spec inside it; returns once its server takes mail.
+
+    Raises:
+        BusyError: it is up already.
+        MailctlError: apply failed inside; the lab stays up, to be looked at.
+    """
+    lab = start_lab(host, name, spec, spec_file.resolve())
+    apply_inside(lab, spec_file.resolve())
+    inside = LocalHost(lab.path("/"))
+    lab.publish(server_zone(spec, read_key_records(inside, spec, DEBIAN_12)))
+    wait_until_serving(lab)
+    return lab
+
+
+def start_lab(host: LocalHost, name: str, spec: Spec, spec_file: Path, target: Target = DEBIAN_12) -> Sandbox:
+    """A lab without services yet: a machine as it is before the first apply.
+
+    Raises:
+        BusyError: a lab of this name is up.
+    """
+    folder = lab_folder(name)
+    existing = find_lab(host, name)
+    host.make_directory(LABS, 0o700)
+    with host.lock(LABS / f".{name}.lock"):
+        if existing and existing.is_alive():
+            raise BusyError(f"the lab {name!r} is up already", hint=f"end it with `mailctl lab down --name {name}`")
+        host.remove_tree(folder)
+        host.make_directory(folder, 0o700)
+        settings = Settings(
+            hostname=spec.server.hostname,
+            visible=(str(spec_file.parent),),
+            empty=(str(target.postfix_queue_dir), str(target.mail_dir), str(target.state_dir)),
+            users=(target.vmail_user,),
+        )
+        lab = Sandbox.start(host, host.path(folder), settings, dies_with_us=False)
+    lab.publish(server_zone(spec, {}))
+    _install_certificates(lab, spec)
+    return lab
+
+
+def apply_inside(lab: Sandbox, spec_file: Path) -> None:
+    """Run `mailctl apply` as on a real server; what it says goes to stderr.
+
+    Raises:
+        MailctlError: it failed.
+    """
+    command = [*lab.entering(), *python_module("mailctl", "apply", "-y", "-f", str(spec_file))]
+    # The environment is the user's: a spec may name passwords by variable.
+    environment = os.environ | PYTHON_ENVIRONMENT
+    status = lab.host.spawn(command, stdout=STDERR, environment=environment).wait()
+    if status:
+        raise MailctlError(
+            f"apply failed inside the lab with exit code {status}",
+            hint="the lab is still up: try `mailctl --lab apply`, `mailctl lab log`, `mailctl lab exec`",
+        )
+
+
+def wait_until_serving(lab: Sandbox, timeout: float = SERVING_TIMEOUT) -> None:
+    """Return once port 25 greets; `timeout` in seconds.
+
+    Raises:
+        MailctlError: it did not in time.
+    """
+    deadline = time.monotonic() + timeout
+    while not lab.call_inside(_is_greeted):
+        if time.monotonic() > deadline:
+            raise MailctlError(f"the lab does not take mail after {timeout:g} s", hint="read `mailctl lab log`")
+        time.sleep(0.05)
+
+
+def bring_down(host: LocalHost, name: str) -> bool:
+    """End the lab called `name` and remove all it left; False when there was nothing to end."""
+    lab = find_lab(host, name)
+    if lab is None:
+        return False
+    lab.stop()
+    host.remove_tree(lab_folder(name))
+    return True
+
+
+def _is_greeted() -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", 25), timeout=SERVING_TIMEOUT) as connection:
+            return connection.recv(4).startswith(b"220")
+    except OSError:
+        return False
+
+
+def _install_certificates(lab: Sandbox, spec: Spec) -> None:
+    """Certificates the spec names and this machine lacks, made for the lab and for nothing else."""
+    if spec.tls.certificate and spec.tls.key:
+        _install_certificate(lab, spec.server.hostname, spec.tls.certificate, spec.tls.key)
+    for name, pair in spec.tls.sni.items():
+        _install_certificate(lab, name, pair.certificate, pair.key)
+
+
+def _install_certificate(lab: Sandbox, name: str, certificate: PurePosixPath, key: PurePosixPath) -> None:
+    if lab.path(certificate).exists() and lab.path(key).exists():
+        return
+    for path, content in zip((certificate, key), lab.issue_certificate([name]), strict=True):
+        real = lab.path(path)
+        real.parent.mkdir(parents=True, exist_ok=True)
+        real.touch(0o600)
+        real.write_bytes(content)

@@ -1,0 +1,87 @@
+"""Where labs live, and how a command runs inside one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+from mailctl.errors import NeedsRootError, UnfitError, UsageError
+from mailctl.host import LocalHost
+from mailctl.sandbox import Sandbox
+from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
+from mailctl.sandbox.settings import STATE
+
+LABS = PurePosixPath("/run/mailctl/lab")
+DEFAULT_NAME = "lab"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+def lab_folder(name: str) -> PurePosixPath:
+    """Where the lab called `name` keeps its state.
+
+    Raises:
+        UsageError: the name does not make a folder name.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name for a lab",
+            hint="use up to 32 lower-case letters, digits and hyphens, such as 'test-2'",
+        )
+    return LABS / name
+
+
+def find_lab(host: LocalHost, name: str) -> Sandbox | None:
+    """The lab called `name`, dead or alive; None where none was started.
+
+    Raises:
+        NeedsRootError: only root may look.
+    """
+    folder = lab_folder(name)
+    if not host.is_root():
+        raise NeedsRootError("a lab belongs to root", hint="run it with sudo")
+    if host.stat(folder / STATE) is None:
+        return None
+    return Sandbox.find(host, host.path(folder))
+
+
+def open_lab(host: LocalHost, name: str) -> Sandbox:
+    """The lab called `name`, which is up.
+
+    Raises:
+        UnfitError: it is not, or no longer.
+    """
+    lab = find_lab(host, name)
+    option = "" if name == DEFAULT_NAME else f" --name {name}"
+    if lab is None:
+        others = [other for other in list_labs(host) if other != name]
+        running = f"; up are: {', '.join(others)}" if others else ""
+        raise UnfitError(f"no lab called {name!r} is up", hint=f"start it with `mailctl lab up{option}`{running}")
+    if not lab.is_alive():
+        raise UnfitError(f"the lab {name!r} has died", hint=f"`mailctl lab up{option}` starts a new one")
+    return lab
+
+
+def list_labs(host: LocalHost) -> list[str]:
+    """Names of the labs that are up."""
+    names = [name for name in host.list_directory(LABS) if _NAME.fullmatch(name)]
+    return [name for name in names if (lab := find_lab(host, name)) and lab.is_alive()]
+
+
+def enter(name: str, arguments: Sequence[str]) -> NoReturn:
+    """Become `mailctl ARGUMENTS` inside the lab: same program, same spec, the lab's files, network and processes.
+
+    Raises:
+        UnfitError: no such lab is up.
+    """
+    become_inside(open_lab(LocalHost(), name), python_module("mailctl", *arguments))
+
+
+def become_inside(lab: Sandbox, argv: Sequence[str]) -> NoReturn:
+    """Replace this process by a program inside the lab, in the same folder where that can be seen there."""
+    here = Path.cwd()
+    folder = str(here) if lab.path(here).is_dir() else "/"
+    environment = os.environ | {"PATH": PYTHON_ENVIRONMENT["PATH"], "PYTHONPATH": PYTHON_ENVIRONMENT["PYTHONPATH"]}
+    lab.host.become([*lab.entering(folder), *argv], environment)
