@@ -83,6 +83,16 @@ def hosts_mail(spec: Spec) -> bool:
     return spec.server.role is Role.FULL
 
 
+def takes_logins(spec: Spec) -> bool:
+    """Whether anybody logs in here, to send or to read: a relay and a backup MX know no users of their own."""
+    return spec.server.role in (Role.FULL, Role.SEND_ONLY) and any(True for _ in logins(spec))
+
+
+def signs(spec: Spec) -> bool:
+    """Whether mail passes the DKIM signer; what a backup MX passes on was signed by its sender."""
+    return spec.server.role is not Role.BACKUP_MX and any(domain.dkim for domain in spec.domains.values())
+
+
 def postmaster_of(spec: Spec, domain: str) -> str | None:
     """Who answers for `domain`: its own postmaster, `local_aliases.postmaster`, its first mailbox, or nobody."""
     record = spec.domains[domain]
