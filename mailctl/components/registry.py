@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailctl.components import dovecot, opendkim, postfix
+from mailctl.components import certificate, dovecot, opendkim, postfix
 from mailctl.components.base import Component
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import Tree
 
-COMPONENTS: tuple[Component, ...] = (opendkim, dovecot, postfix)
+COMPONENTS: tuple[Component, ...] = (certificate, opendkim, dovecot, postfix)
 
 
 def enabled_components(spec: Spec) -> Iterator[Component]:

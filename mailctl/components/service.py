@@ -44,7 +44,9 @@ def systemctl(host: Host, verb: str, daemon: Daemon) -> None:
     Raises:
         MailctlError: the unit did not do it.
     """
-    run(host, ["systemctl", verb, daemon.unit], f"{daemon.name} did not {verb}", f"journalctl -u {daemon.unit} says why")
+    run(
+        host, ["systemctl", verb, daemon.unit], f"{daemon.name} did not {verb}", f"journalctl -u {daemon.unit} says why"
+    )
 
 
 def run(host: Host, argv: Sequence[str | PurePath], failure: str, hint: str = "") -> None:

@@ -20,4 +20,9 @@ def certificate_paths(spec: Spec, target: Target) -> CertificateFiles:
     """The pair every service presents for the server's own name; `tls.sni` holds those of other names."""
     if spec.tls.certificate is not None and spec.tls.key is not None:
         return CertificateFiles(spec.tls.certificate, spec.tls.key)
+    return self_signed_paths(target)
+
+
+def self_signed_paths(target: Target) -> CertificateFiles:
+    """The pair mailctl makes for `tls.self_signed`."""
     return CertificateFiles(target.self_signed_dir / "cert.pem", target.self_signed_dir / "key.pem")

@@ -1,0 +1,58 @@
+"""Dovecot's passwd-files: one line per login, hashes only.
+
+A line is `user:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields`; uid, gid and home come from dovecot.conf.
+Source: https://doc.dovecot.org/2.3/configuration_manual/authentication/passwd_file/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from mailctl.components.dovecot.domain_quota import quota_root
+from mailctl.components.dovecot.view import smtp_users_file, users_file
+from mailctl.render import refuse_control_characters
+from mailctl.spec.derive import Login, hosts_mail, logins
+from mailctl.spec.model import Spec
+from mailctl.target import Target
+from mailctl.tree import RenderedFile
+
+MODE = 0o640
+
+
+def render_users(spec: Spec, target: Target) -> Iterator[RenderedFile]:
+    """The passwd-file of the mailboxes, and the one of who may only send.
+
+    A server that stores no mail has the second alone: its mailboxes, too, can do nothing but send there.
+    """
+    everyone = sorted(logins(spec), key=lambda login: login.address)
+    if not hosts_mail(spec):
+        yield _passwd_file(smtp_users_file(target), map(_sender_line, everyone), target)
+        return
+    owners = (_mailbox_line(login, target) for login in everyone if login.has_mailbox)
+    yield _passwd_file(users_file(target), owners, target)
+    senders = [_sender_line(login) for login in everyone if not login.has_mailbox]
+    if senders:
+        yield _passwd_file(smtp_users_file(target), iter(senders), target)
+
+
+def _passwd_file(path: PurePosixPath, lines: Iterator[str], target: Target) -> RenderedFile:
+    content = "".join(f"{refuse_control_characters(line)}\n" for line in lines)
+    return RenderedFile(path, content.encode(), MODE, "root", target.dovecot_user, is_secret=True)
+
+
+def _sender_line(login: Login) -> str:
+    return f"{login.address}:{login.password_hash.value}::::::"
+
+
+def _mailbox_line(login: Login, target: Target) -> str:
+    return _sender_line(login) + " ".join(_quota_fields(login, target))
+
+
+def _quota_fields(login: Login, target: Target) -> Iterator[str]:
+    if login.quota:
+        yield f"userdb_quota_rule=*:bytes={login.quota}"
+    if login.domain_quota:
+        domain = login.address.rpartition("@")[2]
+        yield f"userdb_quota2={quota_root(target, domain)}"
+        yield f"userdb_quota2_rule=*:bytes={login.domain_quota}"

@@ -1,0 +1,90 @@
+"""What the templates of OpenDKIM show: ready strings, worked out from the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from mailctl.dkim.keys import key_of
+from mailctl.spec.model import Dkim, Spec
+from mailctl.target import Target
+
+LOOPBACK = ("127.0.0.0/8", "::1")
+PID_FILE = PurePosixPath("/run/opendkim/opendkim.pid")  # where Debian's unit expects it
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDkimView:
+    """opendkim.conf and the names of its tables."""
+
+    user: str
+    socket: str
+    pid_file: str
+    key_table: str
+    signing_table: str
+    trusted_hosts: str
+
+    @classmethod
+    def from_spec(cls, spec: Spec, target: Target) -> OpenDkimView:
+        return cls(
+            user=target.opendkim_user,
+            socket=str(target.opendkim_socket),
+            pid_file=str(PID_FILE),
+            key_table=str(key_table(target)),
+            signing_table=str(signing_table(target)),
+            trusted_hosts=str(trusted_hosts(target)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One row of KeyTable and SigningTable; the name of a key is that of its public key record."""
+
+    name: str
+    domain: str
+    selector: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The rows of both tables."""
+
+    rows: tuple[KeyRow, ...]
+
+    @classmethod
+    def from_spec(cls, spec: Spec, target: Target) -> Keys:
+        keys = (key_of(target, domain, dkim.selector) for domain, dkim in signed_domains(spec))
+        return cls(tuple(KeyRow(key.record_name, key.domain, key.selector, str(key.path)) for key in keys))
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedHosts:
+    """Addresses and networks whose mail is signed without a login."""
+
+    hosts: tuple[str, ...]
+
+    @classmethod
+    def from_spec(cls, spec: Spec) -> TrustedHosts:
+        # The spec writes IPv6 networks as Postfix does, in brackets.
+        return cls(
+            (*LOOPBACK, *(network.replace("[", "").replace("]", "") for network in spec.server.trusted_networks))
+        )
+
+
+def signed_domains(spec: Spec) -> Iterator[tuple[str, Dkim]]:
+    """The domains whose mail is signed, by name."""
+    return ((domain, record.dkim) for domain, record in sorted(spec.domains.items()) if record.dkim)
+
+
+def key_table(target: Target) -> PurePosixPath:
+    return target.opendkim_dir / "KeyTable"
+
+
+def signing_table(target: Target) -> PurePosixPath:
+    return target.opendkim_dir / "SigningTable"
+
+
+def trusted_hosts(target: Target) -> PurePosixPath:
+    return target.opendkim_dir / "TrustedHosts"
