@@ -1,0 +1,131 @@
+"""Checking staged files: postconf's own words, and what it lets through.
+
+`postfix check` is left to the canary: it looks at the permissions of the running system, complains only on a
+terminal, and may create directories on the host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from mailctl.components.base import Staged
+from mailctl.components.postfix.cf import main_parameters, master_services
+from mailctl.components.postfix.files import MAIN_CF, MASTER_CF
+from mailctl.components.postfix.routing import credentials
+from mailctl.components.postfix.table import TableKind
+from mailctl.components.postfix.tables import all_tables
+from mailctl.errors import Origin, Problem
+from mailctl.host import Host
+from mailctl.spec.model import Spec
+from mailctl.target import Target
+
+POSTCONF_CHECKS = (("-n", MAIN_CF), ("-M", MASTER_CF), ("-P", MASTER_CF))
+SASL_FOLDERS = PurePosixPath("/usr/lib")
+COMMAND_FIELD = 5  # of master.cf, after name and type
+
+_BOOLEAN = re.compile(r"yes|no")
+_NUMBER = re.compile(r"\d+")
+_TIME = re.compile(r"\d+[smhdw]")
+
+
+def check(host: Host, spec: Spec, target: Target, staged: Staged) -> list[Problem]:
+    """What is wrong with the staged files; an empty list means that Postfix would start with them."""
+    folder = staged.path(target.postfix_dir)
+    return [
+        *_postconf_problems(host, spec, target, folder),
+        *_value_problems(host, spec),
+        *_command_problems(host, spec, target, staged),
+        *_table_type_problems(host, spec, target),
+        *_sasl_problems(host, spec),
+    ]
+
+
+def _postconf_problems(host: Host, spec: Spec, target: Target, folder: PurePosixPath) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for option, name in POSTCONF_CHECKS:
+        # postconf only warns about what it does not know, and exits 0: any word on stderr is a problem.
+        done = host.run(["postconf", "-c", host.path(folder), option])
+        lines = done.stderr.decode(errors="replace").splitlines()
+        if done.returncode and not lines:
+            lines = [f"postconf {option} ended with status {done.returncode}"]
+        for line in lines:
+            if line not in seen:
+                seen.add(line)
+                yield _postconf_problem(spec, target.postfix_dir / name, line)
+
+
+def _postconf_problem(spec: Spec, path: PurePosixPath, line: str) -> Problem:
+    unused = re.search(r"unused parameter: (\w+)=", line)
+    if unused and unused[1] in spec.postfix.main:
+        name = unused[1]
+        origin = spec.origins.find_key(("postfix", "main", name))
+        return Problem(
+            origin, f"postfix.main.{name}", f"this Postfix knows no parameter {name!r}", hint="see postconf(5)"
+        )
+    return Problem(Origin(str(path)), path.name, line)
+
+
+def _value_problems(host: Host, spec: Spec) -> Iterator[Problem]:
+    """postconf lets a bad boolean through, and a bad number only smtpd reads; smtpd then answers 451 to all."""
+    if not spec.postfix.main:
+        return
+    done = host.run(["postconf", "-d", *spec.postfix.main])
+    defaults = main_parameters(done.stdout.decode())
+    for name, value in spec.postfix.main.items():
+        expected = _expected_form(defaults.get(name, ""))
+        if expected and "$" not in value and not expected[0].fullmatch(value):
+            origin = spec.origin("postfix", "main", name)
+            yield Problem(
+                origin,
+                f"postfix.main.{name}",
+                f"{value!r} is not {expected[1]}",
+                hint=f"the default is {defaults[name]}",
+            )
+
+
+def _expected_form(default: str) -> tuple[re.Pattern[str], str] | None:
+    """What a parameter with this default takes; None where its default does not tell."""
+    if _BOOLEAN.fullmatch(default):
+        return _BOOLEAN, "yes or no"
+    if _TIME.fullmatch(default):
+        return re.compile(r"\d+[smhdw]?"), "a time such as 300s"
+    return (_NUMBER, "a number") if _NUMBER.fullmatch(default) else None
+
+
+def _command_problems(host: Host, spec: Spec, target: Target, staged: Staged) -> Iterator[Problem]:
+    if not spec.postfix.master:
+        return
+    daemons = host.run(["postconf", "-h", "daemon_directory"]).stdout.decode().strip()
+    rendered = staged.tree.files[target.postfix_dir / MASTER_CF].content.decode()
+    services = master_services(rendered)
+    for key in spec.postfix.master:
+        command = services[key].split()[COMMAND_FIELD]
+        if host.find_program(f"{daemons}/{command}") is None:
+            origin = spec.origin("postfix", "master", key)
+            yield Problem(
+                origin, f"postfix.master.{key}", f"Postfix has no daemon {command!r}", hint=f"looked in {daemons}"
+            )
+
+
+def _table_type_problems(host: Host, spec: Spec, target: Target) -> Iterator[Problem]:
+    offered = host.run(["postconf", "-m"]).stdout.decode().split()
+    for missing in sorted({table.table_type(target) for table in all_tables(spec)} - set(offered)):
+        package = f"apt-get install postfix-{missing}" if missing != TableKind.TEXT else ""
+        yield Problem(
+            Origin(str(target.postfix_dir / MAIN_CF)), "", f"Postfix has no table type {missing!r}", hint=package
+        )
+
+
+def _sasl_problems(host: Host, spec: Spec) -> Iterator[Problem]:
+    if not credentials(spec):
+        return
+    folders = [SASL_FOLDERS, *(SASL_FOLDERS / name for name in host.list_directory(SASL_FOLDERS))]
+    if not any("libplain.so" in host.list_directory(folder / "sasl2") for folder in folders):
+        yield Problem(
+            spec.origin("relays"),
+            "relays",
+            "Postfix cannot log in at relays: the SASL client plug-ins are missing",
+            hint="apt-get install libsasl2-modules",
+        )

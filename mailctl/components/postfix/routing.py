@@ -1,0 +1,175 @@
+"""Which mail leaves how: next hops, their credentials and TLS levels; transport(5), SASL_README, TLS_README.
+
+Everything is keyed by the exact text of a next hop, `[host]:port`, because that is what the SMTP client
+looks up for each hop of a failover list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mailctl.errors import Problem
+from mailctl.spec.model import InternalRelay, Relay, Route, Spec, TlsLevel
+from mailctl.spec.presets import load_preset, relay_next_hops
+from mailctl.spec.values import NextHop, Secret
+
+SMTPS_PORT = 465
+# A master.cf service of its own: wrapper mode belongs to a transport, not to a destination.
+SMTPS_TRANSPORT = "relay-smtps"
+UNPROTECTED = (TlsLevel.NONE, TlsLevel.MAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One server a relay may be reached at, and how."""
+
+    next_hop: NextHop
+    tls: TlsLevel | None
+    username: str | None = None
+    password: Secret | None = None
+
+    @property
+    def is_wrapped(self) -> bool:
+        return self.next_hop.port == SMTPS_PORT
+
+
+def relay_hops(relay: Relay) -> tuple[Hop, ...]:
+    """The hops of a relay in failover order.
+
+    Raises:
+        ValueError: its preset lacks hosts or the region does not exist.
+    """
+    return tuple(Hop(hop, _tls_level(relay), relay.username, relay.password) for hop in relay_next_hops(relay))
+
+
+def destination(spec: Spec, route: Route) -> str:
+    """`transport:nexthop, nexthop ...` for a route; `smtp:` alone means the recipient's own servers."""
+    return render_destination(_route_hops(spec, route))
+
+
+def render_destination(hops: tuple[Hop, ...]) -> str:
+    transport = SMTPS_TRANSPORT if any(hop.is_wrapped for hop in hops) else "smtp"
+    return f"{transport}:{', '.join(str(hop.next_hop) for hop in hops)}"
+
+
+def recipient_routes(spec: Spec) -> Mapping[str, str]:
+    """Rows of transport_maps; of two routes for one pattern the first counts."""
+    rows: dict[str, str] = {}
+    for route in spec.routes:
+        for pattern in route.to:
+            rows.setdefault(pattern, destination(spec, route))
+    return rows
+
+
+def sender_routes(spec: Spec) -> Mapping[str, str]:
+    """Rows of sender_dependent_default_transport_maps; the null sender has none and takes the default route."""
+    rows: dict[str, str] = {}
+    for route in spec.routes:
+        if route.from_ and not route.to:
+            rows.setdefault(route.from_, destination(spec, route))
+    return rows
+
+
+def default_route(spec: Spec) -> str:
+    """The value of default_transport."""
+    default = next((route for route in spec.routes if not route.to and not route.from_), None)
+    return destination(spec, default) if default else "smtp:"
+
+
+def uses_wrapped_hops(spec: Spec) -> bool:
+    return any(hop.is_wrapped for route in spec.routes for hop in _route_hops(spec, route))
+
+
+def credentials(spec: Spec) -> Mapping[str, str]:
+    """Rows of smtp_sasl_password_maps: next hop to `user:password`."""
+    return {
+        str(hop.next_hop): f"{hop.username}:{hop.password.value}"
+        for hop in _all_hops(spec)
+        if hop.username is not None and hop.password is not None
+    }
+
+
+def tls_policies(spec: Spec) -> Mapping[str, str]:
+    """Rows of smtp_tls_policy_maps: next hops of relays, and the destinations of `tls.policies`."""
+    rows = {str(hop.next_hop): hop.tls.value for hop in _all_hops(spec) if hop.tls}
+    for domain, policy in spec.tls.policies.items():
+        match = f" match={':'.join(policy.match)}" if policy.match else ""
+        rows[domain] = f"{policy.level}{match}"
+    return rows
+
+
+def needs_dnssec(spec: Spec) -> bool:
+    """Whether any level looks up TLSA records, which count only where DNSSEC protects them."""
+    levels = {row.split()[0] for row in tls_policies(spec).values()}
+    return spec.tls.outbound.value == TlsLevel.DANE or bool(levels & {TlsLevel.DANE, TlsLevel.DANE_ONLY})
+
+
+def problems(spec: Spec) -> list[Problem]:
+    """What Postfix could not do, or would do otherwise than written."""
+    found = [*_preset_problems(spec)]
+    return found or [*_shared_hop_problems(spec), *_wrapped_problems(spec)]
+
+
+def _tls_level(relay: Relay) -> TlsLevel | None:
+    if relay.tls:
+        return relay.tls
+    if relay.preset:
+        return load_preset(relay.preset).tls
+    return TlsLevel.ENCRYPT if relay.password else None
+
+
+def _route_hops(spec: Spec, route: Route) -> tuple[Hop, ...]:
+    if isinstance(route.via, InternalRelay):
+        return (Hop(route.via.next_hop, route.via.tls),)
+    return tuple(hop for name in route.relays for hop in relay_hops(spec.relays[name]))
+
+
+def _all_hops(spec: Spec) -> Iterator[Hop]:
+    for relay in spec.relays.values():
+        yield from relay_hops(relay)
+    for route in spec.routes:
+        if isinstance(route.via, InternalRelay):
+            yield from _route_hops(spec, route)
+
+
+def _preset_problems(spec: Spec) -> Iterator[Problem]:
+    for name, relay in spec.relays.items():
+        try:
+            relay_hops(relay)
+        except ValueError as error:
+            yield Problem(spec.origin("relays", name), f"relays.{name}", str(error))
+
+
+def _shared_hop_problems(spec: Spec) -> Iterator[Problem]:
+    seen: dict[str, tuple[str, Hop]] = {}
+    for name, relay in spec.relays.items():
+        for hop in relay_hops(relay):
+            other, first = seen.setdefault(str(hop.next_hop), (name, hop))
+            if first != hop:
+                yield Problem(
+                    spec.origin("relays", name),
+                    f"relays.{name}",
+                    f"{hop.next_hop} is also a hop of the relay {other!r}, with another login or TLS level",
+                    hint="Postfix looks both up by next hop; give one of them another name or port of the same service",
+                )
+
+
+def _wrapped_problems(spec: Spec) -> Iterator[Problem]:
+    for index, route in enumerate(spec.routes):
+        hops = _route_hops(spec, route)
+        if len({hop.is_wrapped for hop in hops}) > 1:
+            yield Problem(
+                spec.origin("routes", index, "via"),
+                f"routes[{index}].via",
+                f"port {SMTPS_PORT} cannot share a failover list with other ports",
+                hint="most services that offer 465 offer 587 as well",
+            )
+        for hop in hops:
+            if hop.is_wrapped and hop.tls in UNPROTECTED:
+                yield Problem(
+                    spec.origin("routes", index, "via"),
+                    f"routes[{index}].via",
+                    f"{hop.next_hop} speaks TLS from the first byte, so tls: {hop.tls} cannot work",
+                    hint="use encrypt, verify or secure",
+                )

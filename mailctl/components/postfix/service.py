@@ -1,0 +1,128 @@
+"""The live Postfix: what a change asks of it, doing that, and whether it serves afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailctl.components.base import Action, ReloadKind
+from mailctl.components.postfix.cf import main_parameters, master_services
+from mailctl.components.postfix.features import takes_logins
+from mailctl.components.postfix.files import MAIN_CF, MASTER_CF
+from mailctl.components.service import (
+    Daemon,
+    has_systemd,
+    run,
+    running_pid,
+    systemctl,
+    wait_until,
+    wait_until_running,
+    wait_until_stopped,
+)
+from mailctl.errors import MailctlError, Origin, Problem, Severity
+from mailctl.host import Host
+from mailctl.spec.model import Spec
+from mailctl.target import Target, Version
+from mailctl.tree import Tree
+
+NAME = "Postfix"
+SMTP_PORT = 25
+SUBMISSION_PORT = 587
+GREETING = b"220"
+# The master reads these once, when it starts.
+RESTART_PARAMETERS = (
+    "inet_interfaces",
+    "inet_protocols",
+    "queue_directory",
+    "config_directory",
+    "data_directory",
+    "mail_owner",
+    "setgid_group",
+)
+# Debian made the instance `postfix@-` the unit that counts; 13 went back to one unit.
+FIRST_WITH_ONE_UNIT: Version = (3, 9)
+
+
+def action(before: Tree, after: Tree) -> Action:
+    """What Postfix must do when `before` becomes `after`; source: postconf(5), master(5)."""
+    if not _content(before, MAIN_CF):
+        return Action(NAME, ReloadKind.RESTART, "first configuration")
+    old, new = (main_parameters(_content(tree, MAIN_CF)) for tree in (before, after))
+    for name in RESTART_PARAMETERS:
+        if old.get(name) != new.get(name):
+            return Action(NAME, ReloadKind.RESTART, f"{name} changed")
+    if ended := sorted(_ended_services(before, after)):
+        return Action(NAME, ReloadKind.RELOAD, f"sessions of {', '.join(ended)} end at once")
+    if any(_content(before, name) != _content(after, name) for name in (MAIN_CF, MASTER_CF)):
+        return Action(NAME, ReloadKind.RELOAD)
+    return Action(NAME, ReloadKind.NOTHING)
+
+
+def perform(host: Host, target: Target, action: Action) -> None:
+    """Reload a running Postfix; a restart also starts one that is stopped, a reload leaves it stopped.
+
+    Raises:
+        MailctlError: it did not come back.
+    """
+    daemon = _daemon(target)
+    is_running = running_pid(host, daemon) is not None
+    if action.kind is ReloadKind.RESTART:
+        _restart(host, target, daemon, is_running)
+    elif action.kind is ReloadKind.RELOAD and is_running:
+        _control(host, target, daemon, "reload")
+    else:
+        return
+    wait_until_running(host, daemon)
+    if not _answers(host, SMTP_PORT):
+        raise MailctlError("Postfix does not answer on port 25", hint="the mail log says why")
+
+
+def verify(host: Host, spec: Spec, target: Target) -> list[Problem]:
+    """Whether Postfix runs, and greets on its ports; a stopped one is only worth a warning."""
+    origin = Origin(str(target.postfix_dir / MAIN_CF))
+    if running_pid(host, _daemon(target)) is None:
+        hint = "files are in place; start it with `systemctl start postfix` or `postfix start`"
+        return [Problem(origin, "", "Postfix is not running", hint=hint, severity=Severity.WARNING)]
+    ports = (SMTP_PORT, SUBMISSION_PORT) if takes_logins(spec) else (SMTP_PORT,)
+    return [
+        Problem(origin, "", f"Postfix does not answer on port {port}", hint="the mail log says why")
+        for port in ports
+        if not _answers(host, port)
+    ]
+
+
+def _ended_services(before: Tree, after: Tree) -> Iterator[str]:
+    """Services whose processes a reload kills: removed or renamed ones, or with another type or private flag."""
+    old, new = (master_services(_content(tree, MASTER_CF)) for tree in (before, after))
+    for key, rest in old.items():
+        if key not in new or rest.split()[0] != new[key].split()[0]:
+            yield key
+
+
+def _content(tree: Tree, name: str) -> str:
+    return next((file.content.decode() for file in tree if file.path.name == name), "")
+
+
+def _daemon(target: Target) -> Daemon:
+    unit = "postfix.service" if target.postfix_version >= FIRST_WITH_ONE_UNIT else "postfix@-.service"
+    return Daemon(NAME, unit, "master", target.postfix_queue_dir / "pid/master.pid")
+
+
+def _restart(host: Host, target: Target, daemon: Daemon, is_running: bool) -> None:
+    if has_systemd(host):
+        systemctl(host, "restart", daemon)
+        return
+    if is_running:
+        _control(host, target, daemon, "stop")
+        wait_until_stopped(host, daemon)
+    _control(host, target, daemon, "start")
+
+
+def _control(host: Host, target: Target, daemon: Daemon, verb: str) -> None:
+    if has_systemd(host):
+        systemctl(host, verb, daemon)
+    else:
+        run(host, ["postfix", "-c", target.postfix_dir, verb], f"Postfix did not {verb}", "the mail log says why")
+
+
+def _answers(host: Host, port: int) -> bool:
+    return wait_until(lambda: host.greeting(port).startswith(GREETING))
