@@ -43,6 +43,10 @@ class LogSocket:
         log = self._mail if priority >> 3 == MAIL_FACILITY else self._other
         log.write(b"%s %s %s\n" % (stamp, self._host_name, clean))
 
+    def close(self) -> None:
+        for each in (self._socket, self._mail, self._other):
+            each.close()
+
 
 def _open_log(path: Path) -> BinaryIO:
     # A new file: the one that may be there is the host's history.
