@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import FileState, Host
-from mailctl.plan.stored import Entry
+from mailctl.plan.stored import Entry, missing_tables
 from mailctl.target import Target
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
 
@@ -33,17 +33,16 @@ def read_actual(
     target: Target,
     files: Iterable[Known],
     directories: Iterable[RenderedDirectory],
-    built: Iterable[str] = (),
 ) -> Actual:
     """The live state of `files` (lookup tables by their names, wherever main.cf finds them) and `directories`.
 
-    A table directory that lacks one of `built`, the indexed tables made there, counts as not there.
+    A table directory that lacks one of its indexed tables counts as not there.
     """
     reader = _Reader(host)
     known = list(files)
     found = [reader.read(file.path, file) for file in known if not file.is_table]
     tables = live_tables_dir(host, target)
-    if tables is not None and reader.is_complete(tables, built):
+    if tables is not None and reader.is_complete(tables):
         names = {file.path.name: file for file in known if file.is_table}
         found += [reader.read(tables / name, file) for name, file in names.items()]
     present = [file for file in found if file is not None]
@@ -98,13 +97,13 @@ class _Reader:
             return None
         return RenderedFile(path, content, state.mode, state.owner, state.group, known.is_secret, known.is_table)
 
-    def is_complete(self, tables: PurePosixPath, built: Iterable[str]) -> bool:
+    def is_complete(self, tables: PurePosixPath) -> bool:
         try:
-            missing = set(built).difference(self.host.list_directory(tables))
+            missing = missing_tables(self.host, tables)
         except PermissionError:
             return True
         if missing:
-            self._note(tables, f"lacks {', '.join(sorted(missing))}; it is made again", Severity.WARNING)
+            self._note(tables, f"lacks {', '.join(missing)}; it is made again", Severity.WARNING)
         return not missing
 
     def _is_file(self, path: PurePosixPath, state: FileState) -> bool:

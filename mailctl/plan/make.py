@@ -101,11 +101,14 @@ def _read_stored(host: Host, target: Target) -> _Stored:
 def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Plan:
     dropped = [path for path in stored.manifest.entries if path not in wanted.tree.files and _is_own_file(stored, path)]
     originals = read_originals(host, target, dropped)
-    desired = Tree.of([*wanted.tree, *originals, *wanted.tree.directories])
+    # Table directories are made with their tables; whoever reads the plan is not served by their digests.
+    places = [each for each in wanted.tree.directories if each.path.parent != target.generations_dir]
+    desired = Tree.of([*wanted.tree, *originals, *places])
     known: dict[PurePosixPath, Known] = {**stored.manifest.entries, **desired.files}
-    actual = read_actual(host, target, known.values(), desired.directories, stored.manifest.built)
-    changes = tuple(diff_files(without_owner(host, actual.tree), without_owner(host, desired), actual.unreadable))
-    directories = tuple(diff_directories(without_owner(host, actual.tree), without_owner(host, desired)))
+    actual = read_actual(host, target, known.values(), desired.directories)
+    found, becomes = without_owner(host, actual.tree), without_owner(host, desired)
+    changes = tuple(diff_files(found, becomes, actual.unreadable))
+    directories = tuple(diff_directories(found, becomes))
     is_empty = not (changes or directories)
     before = Inventory.empty() if is_empty or not stored.is_readable else read_inventory(host, target, stored.number)
     after = before if is_empty or not stored.is_readable else wanted.inventory(before.salt)

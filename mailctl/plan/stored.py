@@ -24,6 +24,8 @@ from mailctl.tree import RenderedDirectory, RenderedFile, Tree
 Result = TypeVar("Result")
 
 ORIGINALS = 0
+# Names what belongs in a table directory; written when all of it is there.
+COMPLETE = ".complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The files and directories of a generation, and the names in its table directory, indexed tables included."""
+    """The files and directories of a generation."""
 
     entries: Mapping[PurePosixPath, Entry]
     directories: tuple[RenderedDirectory, ...] = ()
-    built: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tree: Tree) -> Manifest:
+        return cls({file.path: Entry.of(file) for file in tree}, tree.directories)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "files": [each.as_json() for each in self.entries.values()],
             "directories": [{**asdict(each), "path": str(each.path)} for each in self.directories],
-            "built": list(self.built),
         }
 
     @classmethod
@@ -87,7 +91,7 @@ class Manifest:
         directories = tuple(
             RenderedDirectory(**{**each, "path": PurePosixPath(each["path"])}) for each in data["directories"]
         )
-        return cls({each.path: each for each in files}, directories, tuple(data["built"]))
+        return cls({each.path: each for each in files}, directories)
 
 
 NO_MANIFEST = Manifest({})
@@ -169,6 +173,18 @@ def tables_dir(tree: Tree) -> PurePosixPath | None:
     if len(folders) > 1:
         raise ValueError(f"lookup tables in several directories: {', '.join(map(str, sorted(folders)))}")
     return folders.pop() if folders else None
+
+
+def missing_tables(host: Host, directory: PurePosixPath) -> list[str]:
+    """What a table directory lacks; nothing where tables are not built (`--root`)."""
+    if not host.is_live():
+        return []
+    names = host.read(directory / COMPLETE)
+    return (
+        [COMPLETE]
+        if names is None
+        else sorted({*names.decode().splitlines()}.difference(host.list_directory(directory)))
+    )
 
 
 def _read_files(host: Host, target: Target, number: int, entries: Iterable[Entry]) -> list[RenderedFile]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from mailctl.components.postfix.table import Table, TableKind
-from mailctl.components.postfix.tables import all_tables, table_directory
+from mailctl.components.postfix.tables import all_tables
 from mailctl.errors import Origin, Problem
 from mailctl.host import Completed, Host
 from mailctl.spec.model import Spec
@@ -22,10 +22,10 @@ SUFFIXES = {TableType.CDB: ".cdb", TableType.LMDB: ".lmdb", TableType.HASH: ".db
 
 
 def build(host: Host, spec: Spec, target: Target, tree: Tree) -> list[Problem]:
-    """Index the tables whose sources lie in their directory; a table that is right already is left alone."""
-    tables = all_tables(spec)
-    directory = table_directory(tables, target)
-    return [problem for table in tables for problem in _build_table(host, target, table, directory / table.name)]
+    """Index the tables whose sources `tree` holds, in the directory where they lie; one that is right is left alone."""
+    sources = {file.path.name: file.path for file in tree if file.is_table}
+    tables = (table for table in all_tables(spec) if table.name in sources)
+    return [problem for table in tables for problem in _build_table(host, target, table, sources[table.name])]
 
 
 def _build_table(host: Host, target: Target, table: Table, path: PurePosixPath) -> list[Problem]:

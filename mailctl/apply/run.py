@@ -1,0 +1,204 @@
+"""Applying a plan: all of it, or nothing.
+
+    lock · recheck · stage · build tables · check · switch · reload · verify · keep   (any failure: put back)
+
+A rollback is the same with the stored files of an earlier generation, which were built and checked when
+they were new; it never needs the spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from errno import EDQUOT, ENOSPC
+
+from mailctl import __version__
+from mailctl.apply.generation import (
+    next_number,
+    prepare_state_dir,
+    stage_current,
+    stage_generation,
+    store_originals,
+    store_overwritten,
+)
+from mailctl.apply.journal import Journal, Step, read_unfinished
+from mailctl.apply.preflight import refuse_loss, require_fit
+from mailctl.apply.recover import Say, finish, lock_path, undo
+from mailctl.apply.signals import uninterrupted
+from mailctl.apply.staging import build, check, refuse, require_tables, stage_files
+from mailctl.apply.switch import commit, has_replaced, plan_replacements, prepare, set_directories
+from mailctl.components import registry
+from mailctl.components.base import ReloadKind
+from mailctl.errors import BusyError, MailctlError, Problem, UsageError
+from mailctl.host import Host
+from mailctl.plan.make import make_plan, make_rollback_plan, service_actions
+from mailctl.plan.model import Plan
+from mailctl.plan.stored import ORIGINALS, Meta, read_current, read_numbers, tables_dir
+from mailctl.plan.text import render_summary, render_text
+from mailctl.spec.model import Spec
+from mailctl.target import Target
+from mailctl.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who wants an apply, from which spec text, and what he puts up with."""
+
+    who: str
+    say: Say
+    spec_text: bytes = field(default=b"", repr=False)
+    overwrite: bool = False
+    allow_destroy: bool = False
+
+
+def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order) -> int:
+    """Make the host what `spec` says, if `plan` is still what that means; the new generation's number.
+
+    Raises:
+        UnfitError, NeedsRootError: before anything was changed.
+        BusyError: locked, the host moved since the plan was made, or hand edits would be lost.
+        MailctlError: it failed; the old configuration serves.
+        RollbackError: it failed, and the old configuration could not be put back.
+    """
+    refuse_loss(plan, order.allow_destroy)
+    require_fit(host, target, plan, spec)
+    _refuse_drift(plan, order)
+    prepare_state_dir(host, target)
+    with host.lock(lock_path(target)):
+        _require_same(host, target, plan, make_plan(spec, target, host))
+        number = next_number(host, target)
+        with _transaction(host, target, f"apply-{number}", number, order.say) as journal:
+            _save_drift(host, target, plan, order.say)
+            staged = stage_files(host, journal, plan)
+            stage_current(host, journal.work, number)
+            stage_generation(host, journal.work, plan, _meta(plan, order, number), order.spec_text, render_text(plan))
+            build(host, journal, spec, target, plan.tree)
+            if host.is_live():
+                _report(refuse(check(host, spec, target, staged), "the new configuration is faulty"), order.say)
+            store_originals(host, target, plan)
+            _switch(host, target, journal, plan, order.say)
+            if host.is_live():
+                _report(refuse(_verify(host, target, spec), "the new configuration does not serve"), order.say)
+    return number
+
+
+def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: Order) -> None:
+    """Put the files of generation `number` back; raises as apply_plan does."""
+    require_fit(host, target, plan, None)
+    _refuse_drift(plan, order)
+    with host.lock(lock_path(target)):
+        _require_same(host, target, plan, make_rollback_plan(number, target, host))
+        require_tables(host, plan.tree)
+        with _transaction(host, target, f"rollback-{number}", number, order.say) as journal:
+            _save_drift(host, target, plan, order.say)
+            stage_files(host, journal, plan)
+            stage_current(host, journal.work, number)
+            _switch(host, target, journal, plan, order.say)
+
+
+def previous_number(host: Host, target: Target) -> int:
+    """The generation before the one that serves; 0, the state before the first apply, where there is none.
+
+    Raises:
+        UsageError: nothing was applied, so there is nothing to go back from.
+    """
+    current = read_current(host, target)
+    if not current:
+        raise UsageError("nothing to go back from: nothing was applied", hint="`mailctl history` lists generations")
+    return max((number for number in read_numbers(host, target) if number < current), default=ORIGINALS)
+
+
+@contextmanager
+def _transaction(host: Host, target: Target, name: str, number: int, say: Say) -> Iterator[Journal]:
+    """All that happens inside holds, or is undone whatever ends it, Ctrl-C and SIGTERM included."""
+    journal = Journal(host, target, name, [])
+    try:
+        journal.write(Step.BEGIN, number=number)
+        yield journal
+        with uninterrupted():
+            journal.write(Step.VERIFIED)
+    except BaseException as error:
+        undo(host, target, journal, say)
+        say("the old configuration is back and serves" if has_replaced(journal) else "nothing was changed")
+        if isinstance(error, OSError):
+            raise _storage_failure(error) from error
+        raise
+    try:
+        finish(host, target, journal, say)
+    except OSError as error:
+        raise MailctlError(
+            f"generation {number} serves, but could not be recorded: {error.strerror}",
+            hint="remove the cause; the next apply records it first",
+        ) from error
+
+
+def _switch(host: Host, target: Target, journal: Journal, plan: Plan, say: Say) -> None:
+    replacements = plan_replacements(plan, target)
+    set_directories(host, journal, plan.directories)
+    prepare(host, journal, replacements, target)
+    commit(host, journal, replacements)
+    before = plan.actual if plan.number else Tree({})
+    for component, action in service_actions(before, plan.desired):
+        if action.kind is ReloadKind.NOTHING:
+            continue
+        if host.is_live():
+            component.perform(host, target, action)
+        else:
+            say(f"skipped: {action.service} {action.kind.value}, because --root names a folder")
+
+
+def _verify(host: Host, target: Target, spec: Spec) -> Iterator[Problem]:
+    for component in registry.enabled_components(spec):
+        yield from component.verify(host, spec, target)
+
+
+def _report(warnings: list[Problem], say: Say) -> None:
+    for problem in warnings:
+        say(str(problem))
+
+
+def _require_same(host: Host, target: Target, shown: Plan, fresh: Plan) -> None:
+    """Under the lock: what is about to be done is what was shown."""
+    if read_unfinished(host, target) is not None or shown.digest != fresh.digest:
+        raise BusyError("the host changed since the plan was made; nothing was done", hint="run it again")
+
+
+def _refuse_drift(plan: Plan, order: Order) -> None:
+    if plan.drift and not order.overwrite:
+        raise BusyError(
+            f"changed by hand since generation {plan.number}: {', '.join(map(str, plan.drift))}",
+            hint="take the change into the spec, or add --overwrite: it keeps a copy first",
+        )
+
+
+def _save_drift(host: Host, target: Target, plan: Plan, say: Say) -> None:
+    if plan.drift:
+        folder = target.state_dir / "overwritten" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        store_overwritten(host, folder, (plan.actual.files[path] for path in plan.drift))
+        say(f"kept the files changed by hand below {folder}")
+
+
+def _meta(plan: Plan, order: Order, number: int) -> Meta:
+    tables = tables_dir(plan.tree)
+    return Meta(
+        number=number,
+        time=_now(),
+        who=order.who,
+        summary=render_summary(plan),
+        version=__version__,
+        spec_sha256=hashlib.sha256(order.spec_text).hexdigest(),
+        tables=tables.name if tables else "",
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _storage_failure(error: OSError) -> MailctlError:
+    where = f" {error.filename}" if error.filename else ""
+    hint = "make room, then run it again" if error.errno in (ENOSPC, EDQUOT) else ""
+    return MailctlError(f"cannot write{where}: {error.strerror or error}", hint)

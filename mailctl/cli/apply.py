@@ -1,0 +1,78 @@
+"""mailctl apply: make the server what the spec says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mailctl.cli.common import Session, common_options
+from mailctl.cli.plan import plan_exit_code, show_plan
+from mailctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mailctl.apply.run import Order
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Only show what would change.")
+@click.option("--diff", is_flag=True, help="Show every line that changes, however many.")
+@click.option("--detailed-exitcode", is_flag=True, help="With --check: exit with 2 where there are differences.")
+@click.option("--allow-destroy", is_flag=True, help="Even where more than 30 % of the addresses go.")
+@click.option("--overwrite", is_flag=True, help="Replace files changed by hand, after keeping a copy.")
+@common_options
+@click.pass_obj
+def apply(
+    session: Session, check: bool, diff: bool, detailed_exitcode: bool, allow_destroy: bool, overwrite: bool
+) -> int:
+    """Make the server what the spec says, or change nothing.
+
+    Shows the plan, asks, then stages, builds and checks everything before the first live file changes.
+    Whatever fails later, Ctrl-C included, puts the old configuration back.
+    """
+    from mailctl.apply.recover import recover
+    from mailctl.apply.run import apply_plan
+    from mailctl.plan.make import make_plan
+
+    if not check:
+        session.require_root("apply")
+    spec_text = session.find_spec().read_bytes()
+    spec, target, host = session.load_spec(), session.target(), session.host
+    if not check:
+        recover(host, target, session.say)
+    found = make_plan(spec, target, host)
+    if check or found.is_empty:
+        show_plan(session, found, verbose=diff)
+        return plan_exit_code(found, detailed_exitcode and check)
+    if not session.json:
+        show_plan(session, found, verbose=diff)
+    if not session.confirm("Apply this?"):
+        session.say("nothing was changed")
+        return ExitCode.FAILED
+    order = make_order(session, spec_text, overwrite=overwrite, allow_destroy=allow_destroy)
+    number = apply_plan(host, target, spec, found, order)
+    if session.json:
+        show_plan(session, found, applied=number)
+    session.say(f"Generation {number} serves.")
+    return ExitCode.OK
+
+
+def make_order(
+    session: Session, spec_text: bytes = b"", *, overwrite: bool = False, allow_destroy: bool = False
+) -> Order:
+    """Who is at the keyboard, and what he allows."""
+    from mailctl.apply.run import Order
+
+    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy)
+
+
+def _user_name() -> str:
+    import os
+    import pwd
+
+    if name := os.environ.get("SUDO_USER"):
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

@@ -1,0 +1,41 @@
+"""mailctl history: the generations that were applied."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from mailctl.cli.common import Session, common_options
+
+if TYPE_CHECKING:
+    from mailctl.plan.stored import Meta
+
+
+@click.command()
+@common_options
+@click.pass_obj
+def history(session: Session) -> None:
+    """List the generations that were applied, newest first; `*` marks the one that serves.
+
+    `mailctl rollback NUMBER` puts one of them back; 0 is what was there before the first apply.
+    """
+    from mailctl.plan.stored import read_current, read_meta, read_numbers
+
+    session.require_root("history")
+    target, host = session.target(), session.host
+    current = read_current(host, target)
+    found = [read_meta(host, target, number) for number in reversed(read_numbers(host, target))]
+    data = {"current": current, "generations": [{**asdict(meta), "current": meta.number == current} for meta in found]}
+    session.emit(_table(found, current), data)
+
+
+def _table(found: list[Meta], current: int | None) -> str:
+    if not found:
+        return "Nothing was applied yet."
+    width = max(len(meta.who) for meta in found)
+    return "\n".join(
+        f"{'*' if meta.number == current else ' '} {meta.number:>4}  {meta.time}  {meta.who:<{width}}  {meta.summary}"
+        for meta in found
+    )

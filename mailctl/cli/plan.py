@@ -1,0 +1,57 @@
+"""mailctl plan: what apply would change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailctl.cli.common import Session, common_options
+from mailctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mailctl.plan.model import Plan
+
+COLORS = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
+
+
+@click.command()
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are differences.")
+@common_options
+@click.pass_obj
+def plan(session: Session, detailed_exitcode: bool) -> int:
+    """Show what apply would change: for mail, in files, for services. Changes nothing.
+
+    Secrets are never shown. Works without root and without Postfix, and says what it could not compare.
+    """
+    from mailctl.apply.journal import read_unfinished
+    from mailctl.plan.make import make_plan
+
+    target = session.target()
+    found = make_plan(session.load_spec(), target, session.host)
+    show_plan(session, found)
+    if session.host.is_root() and read_unfinished(session.host, target) is not None:
+        session.say("note: an apply was interrupted; the next apply or rollback ends it first")
+    return plan_exit_code(found, detailed_exitcode)
+
+
+def plan_exit_code(found: Plan, detailed: bool) -> ExitCode:
+    """What a dry run exits with."""
+    return ExitCode.DIFFERENCES if detailed and not found.is_empty else ExitCode.OK
+
+
+def show_plan(session: Session, found: Plan, *, verbose: bool = False, **more: Any) -> None:
+    """Print a plan as every verb shows it; `more` is added to its JSON object."""
+    from mailctl.plan.json import plan_as_json
+    from mailctl.plan.text import render_text
+
+    if session.json:
+        session.emit("", {**plan_as_json(found), **more})
+        return
+    lines = render_text(found, verbose or session.verbose).split("\n")
+    session.emit("\n".join(map(_colored, lines)), {})
+
+
+def _colored(line: str) -> str:
+    # Of a diff line, what counts is the character after the indentation.
+    return click.style(line, fg=COLORS.get(line.removeprefix("    ")[:1]))

@@ -1,0 +1,41 @@
+"""mailctl rollback: put an earlier generation back."""
+
+from __future__ import annotations
+
+import click
+
+from mailctl.cli.apply import make_order
+from mailctl.cli.common import Session, common_options
+from mailctl.cli.plan import show_plan
+from mailctl.errors import ExitCode
+
+
+@click.command()
+@click.argument("number", type=click.IntRange(min=0), required=False)
+@click.option("--overwrite", is_flag=True, help="Replace files changed by hand, after keeping a copy.")
+@common_options
+@click.pass_obj
+def rollback(session: Session, number: int | None, overwrite: bool) -> int:
+    """Put generation NUMBER back; the one before the current where none is given.
+
+    0 is the state before the first apply. The spec is not read: rollback works where it is broken or gone.
+    """
+    from mailctl.apply.recover import recover
+    from mailctl.apply.run import apply_rollback, previous_number
+    from mailctl.plan.make import make_rollback_plan
+
+    session.require_root("rollback")
+    target, host = session.target(), session.host
+    recover(host, target, session.say)
+    wanted = previous_number(host, target) if number is None else number
+    found = make_rollback_plan(wanted, target, host)
+    if not session.json:
+        show_plan(session, found)
+    if not session.confirm(f"Go back to generation {wanted}?"):
+        session.say("nothing was changed")
+        return ExitCode.FAILED
+    apply_rollback(host, target, wanted, found, make_order(session, overwrite=overwrite))
+    if session.json:
+        show_plan(session, found, applied=wanted)
+    session.say(f"Generation {wanted} serves.")
+    return ExitCode.OK
