@@ -46,7 +46,7 @@ class Origin:
 class Problem:
     """One thing for the user to fix. Problems are collected: nobody wants one per run.
 
-    `excerpt` is the offending line of the file, with any secret in it already masked.
+    `excerpt` is the offending line of the file, any secret in it masked, and below it a line with a caret.
     """
 
     origin: Origin
@@ -61,9 +61,7 @@ class Problem:
         label = "" if self.severity is Severity.ERROR else f"{self.severity}: "
         where = f"{self.path}: " if self.path else ""
         lines = [f"{self.origin}: {label}{where}{self.message}"]
-        if self.excerpt:
-            lines.append(f"    {self.excerpt}")
-            lines.append(f"    {' ' * max(self.origin.column - 1, 0)}^")
+        lines.extend(f"    {line}" for line in self.excerpt.splitlines())
         if self.hint:
             lines.append(f"    hint: {self.hint}")
         return "\n".join(map(printable, lines))

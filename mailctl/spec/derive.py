@@ -134,7 +134,9 @@ def pattern_rows(spec: Spec) -> Iterator[PatternRow]:
         for key, targets in record.aliases.items():
             if is_pattern(key):
                 yield PatternRow(
-                    whole_address_pattern(key, domain), _resolve_all(targets, domain), ("domains", domain, "aliases", key)
+                    whole_address_pattern(key, domain),
+                    _resolve_all(targets, domain),
+                    ("domains", domain, "aliases", key),
                 )
 
 

@@ -6,14 +6,15 @@ A rule about one record is a validator here; a rule across records is in rules.p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, WithJsonSchema, model_validator
 
 from mailctl.errors import Origin
 from mailctl.spec.origins import NO_ORIGINS, Origins
-from mailctl.spec.secrets import PasswordHash, PlainSecret
+from mailctl.spec.secrets import NO_PASSWORD, PasswordHash, PlainSecret
 from mailctl.spec.values import (
     Address,
     AliasKey,
@@ -21,6 +22,7 @@ from mailctl.spec.values import (
     ByteSize,
     Domain,
     FilePath,
+    Flag,
     Host,
     Hostname,
     Line,
@@ -30,6 +32,7 @@ from mailctl.spec.values import (
     Network,
     NextHop,
     NextHopText,
+    Number,
     Parameter,
     Port,
     RecipientPattern,
@@ -105,7 +108,7 @@ DIRECT: Literal["direct"] = "direct"
 class Record(BaseModel):
     """Frozen; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def documented(description: str, renders: str = "", **options: Any) -> Any:
@@ -116,7 +119,9 @@ def documented(description: str, renders: str = "", **options: Any) -> Any:
 class CertificatePair(Record):
     """A certificate chain and its private key, both PEM."""
 
-    certificate: FilePath = documented("The certificate, then its intermediates, PEM.", "smtpd_tls_chain_files, ssl_cert")
+    certificate: FilePath = documented(
+        "The certificate, then its intermediates, PEM.", "smtpd_tls_chain_files, ssl_cert"
+    )
     key: FilePath = documented("The private key, PEM; readable by root only.", "smtpd_tls_chain_files, ssl_key")
 
 
@@ -142,8 +147,10 @@ class Tls(Record):
         "The server's certificate chain, PEM.", "smtpd_tls_chain_files, ssl_cert", default=None
     )
     key: FilePath | None = documented("Its private key, PEM.", "smtpd_tls_chain_files, ssl_key", default=None)
-    self_signed: bool = documented(
-        "Make and keep a self-signed certificate (lab and first boot).", "smtpd_tls_chain_files, ssl_cert", default=False
+    self_signed: Flag = documented(
+        "Make and keep a self-signed certificate (lab and first boot).",
+        "smtpd_tls_chain_files, ssl_cert",
+        default=False,
     )
     profile: TlsProfile = documented(
         "Which clients are served: modern is TLS 1.3 only, intermediate 1.2 and 1.3, old 1.0 and up.",
@@ -189,7 +196,7 @@ class Server(Record):
     )
 
 
-Percent = Annotated[int, Field(ge=1, le=99)]
+Percent = Annotated[Number, Field(ge=1, le=99)]
 
 
 class Quota(Record):
@@ -207,7 +214,9 @@ class Mailbox(Record):
     """A login: an address with a Maildir of its own, or an smtp-user that only sends."""
 
     password: PasswordHash = documented(
-        "Its password hash: {hash: ...} or {file: ...} holding one; `mailctl hash` makes them.", "Dovecot passwd-file"
+        "Its password hash: {hash: ...} or {file: ...} holding one; `mailctl hash` makes them. Needed for role full.",
+        "Dovecot passwd-file",
+        default_factory=lambda: NO_PASSWORD,
     )
     kind: MailboxKind = documented(
         "mailbox, or smtp-user: may send, has no mailbox.", "virtual_mailbox_maps", default=MailboxKind.MAILBOX
@@ -227,7 +236,7 @@ class Mailbox(Record):
         "virtual_alias_maps",
         default=(),
     )
-    null_sender: bool = documented(
+    null_sender: Flag = documented(
         "Whether the login may send with the null sender, as programs that send bounces do.",
         "smtpd_sender_login_maps",
         default=False,
@@ -248,7 +257,7 @@ class Dkim(Record):
     """How mail from one domain is signed."""
 
     selector: Selector = documented("The selector, RFC 6376 section 3.1.", "KeyTable, SigningTable")
-    bits: Annotated[int, Field(ge=2048, le=4096)] = documented(
+    bits: Annotated[Number, Field(ge=2048, le=4096)] = documented(
         "Length of the RSA key, 2048 to 4096 bits; made once and kept.", "the key file", default=2048
     )
 
@@ -257,12 +266,16 @@ class DomainRecord(Record):
     """One hosted domain."""
 
     quota: ByteSize = documented(
-        "Bytes of stored mail of all its mailboxes together; 0 means no limit.", "quota2_rule in the passwd-file", default=0
+        "Bytes of stored mail of all its mailboxes together; 0 means no limit.",
+        "quota2_rule in the passwd-file",
+        default=0,
     )
     catch_all: AliasTarget | None = documented(
         "Who gets mail to addresses that do not exist; null refuses them.", "virtual_alias_maps", default=None
     )
-    dkim: Dkim | None = documented("Signing of its mail; null leaves it unsigned.", "KeyTable, SigningTable", default=None)
+    dkim: Dkim | None = documented(
+        "Signing of its mail; null leaves it unsigned.", "KeyTable, SigningTable", default=None
+    )
     mailboxes: dict[MailboxName, Mailbox] = documented(
         "Logins by localpart.", "virtual_mailbox_maps, Dovecot passwd-file", default_factory=dict
     )
@@ -320,9 +333,18 @@ class InternalRelay(Record):
         return NextHop(self.host, self.port)
 
 
+def _via_form(value: Any) -> str:
+    """Which of its forms `via` was written in, so that a message is about that form only."""
+    if isinstance(value, Mapping | InternalRelay):
+        return "<host>"
+    return "<list>" if isinstance(value, list | tuple) else "<name>"
+
+
 Via = Annotated[
-    Literal["direct"] | Name | InternalRelay | Annotated[tuple[Name, ...], Field(min_length=1)],
-    Field(union_mode="left_to_right"),
+    Annotated[Name, Tag("<name>")]
+    | Annotated[InternalRelay, Tag("<host>")]
+    | Annotated[tuple[Name, ...], Field(min_length=1), Tag("<list>")],
+    Discriminator(_via_form),
 ]
 
 
@@ -352,14 +374,18 @@ class PostfixSettings(Record):
 
     main: dict[Parameter, Line] = documented("Parameters of main.cf.", "main.cf", default_factory=dict)
     master: dict[Line, Line] = documented(
-        "Services of master.cf: 'name/type' to the rest of the line, as in `postconf -M`.", "master.cf", default_factory=dict
+        "Services of master.cf: 'name/type' to the rest of the line, as in `postconf -M`.",
+        "master.cf",
+        default_factory=dict,
     )
 
 
 class Spec(Record):
     """One mail server, or a fleet of them."""
 
-    version: Literal["1"] = documented("The version of this format.")
+    version: Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"], "title": "1"})] = documented(
+        "The version of this format."
+    )
     server: Server = documented("The machine itself.")
     tls: Tls = documented("Certificates and TLS levels.")
     quota: Quota = documented("Defaults for every mailbox.", default_factory=Quota)
@@ -395,5 +421,3 @@ class Spec(Record):
         """The same spec, knowing where its values were written."""
         self._origins = origins
         return self
-
-

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from mailctl.spec.source import base_folder
+from mailctl.spec.nodes import base_folder
 from mailctl.spec.values import Secret
 
 LONGEST_SECRET = 4096
@@ -22,6 +21,8 @@ LONGEST_SECRET = 4096
 HASH = re.compile(
     r"\{(?:ARGON2ID|ARGON2I|BLF-CRYPT|SHA512-CRYPT|SHA256-CRYPT|PBKDF2)(?:\.[A-Z0-9]+)?\}[A-Za-z0-9$./,=+\-]{20,512}"
 )
+# For mailboxes that need none (a backup MX stores no mail): a hash that no password ever matches.
+NO_PASSWORD = Secret("{CRYPT}!", "nothing")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -54,15 +55,15 @@ def read_plain_secret(value: Any) -> Secret:
 
 
 def _reference(value: Any, allowed: tuple[str, ...]) -> tuple[str, str]:
-    choices = " or ".join(f"{{{kind}: ...}}" for kind in allowed)
-    if not isinstance(value, Mapping):
-        raise ValueError(f"a secret is never written in the spec; use {choices}")
-    if len(value) != 1 or next(iter(value)) not in allowed:
-        raise ValueError(f"expected {choices}, found the keys {', '.join(map(str, value)) or 'none'}")
-    kind, argument = next(iter(value.items()))
-    if not isinstance(argument, str) or not argument:
+    kind, argument = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else ("", None)
+    if kind in allowed and isinstance(argument, str) and argument:
+        return kind, argument
+    if kind in allowed:
         raise ValueError(f"{kind} needs a text after it")
-    return kind, argument
+    choices = " or ".join(f"{{{each}: ...}}" for each in allowed)
+    if isinstance(value, dict):
+        raise ValueError(f"expected {choices} and no other key")
+    raise ValueError(f"a secret is never written in the spec; use {choices}")
 
 
 def _read_file(name: str, folder: Path) -> Secret:

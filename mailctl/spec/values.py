@@ -24,6 +24,9 @@ LONGEST_LABEL = 63
 # RFC 5322 section 3.2.3 without `$`, which Postfix expands, and `!` and `%`, which it rewrites as old-style routes.
 _ATEXT = r"[A-Za-z0-9#&'*+/=?^_`{|}~-]"
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
+# What most mailbox names look like: nothing to fold, nothing to refuse.
+_USUAL_MAILBOX_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_=-]|\.(?=[a-z0-9_=-])){0,63}")
+_FOLDER_NAME = re.compile(r"[a-z0-9_][a-z0-9._=-]*")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _SELECTOR = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -80,12 +83,14 @@ def parse_mailbox_name(text: str) -> str:
     Raises:
         ValueError: as parse_localpart, or it holds `/`, `+`, or a character Dovecot's `%n` would change.
     """
+    if isinstance(text, str) and _USUAL_MAILBOX_NAME.fullmatch(text):
+        return text
     name = parse_localpart(text)
     if "+" in name:
         raise ValueError(
             f"{text!r} can never match: mail to it is delivered to {name.split('+')[0]!r} (recipient_delimiter)"
         )
-    if not re.fullmatch(r"[a-z0-9_][a-z0-9._=-]*", name):
+    if not _FOLDER_NAME.fullmatch(name):
         raise ValueError(f"{text!r} does not make a folder name; use letters, digits, dots, hyphens and underscores")
     return name
 
@@ -251,6 +256,26 @@ def parse_path(text: str) -> PurePosixPath:
     return PurePosixPath(value)
 
 
+def parse_flag(value: Any) -> bool:
+    """`true` or `false`; YAML's `yes` and `no` mean the same."""
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "yes"):
+        return True
+    if value in ("false", "no"):
+        return False
+    raise ValueError(f"expected true or false, found {_kind(value)}")
+
+
+def parse_number(value: Any) -> int:
+    """A whole number in decimal digits, without a leading zero (which would mean octal elsewhere)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"0|[1-9][0-9]{0,8}", value):
+        raise ValueError(f"expected a whole number, found {_kind(value)}")
+    return int(value)
+
+
 def _matching(pattern: re.Pattern[str], what: str, example: str) -> Callable[[Any], str]:
     def parse(text: Any) -> str:
         value = _text(text, what)
@@ -309,8 +334,9 @@ def _to_a_labels(name: str) -> str:
         raise ValueError(f"{name!r} is not an internationalised domain name: {error}") from error
 
 
-def _typed(parse: Callable[[Any], Any], title: str, example: Any, kind: str = "string") -> Any:
-    schema = {"type": kind, "title": title, "examples": [example]}
+def _typed(parse: Callable[[Any], Any], title: str, example: Any, *kinds: str) -> Any:
+    types = kinds or ("string",)
+    schema = {"type": types[0] if len(types) == 1 else list(types), "title": title, "examples": [example]}
     return (PlainValidator(parse), WithJsonSchema(schema))
 
 
@@ -334,7 +360,9 @@ AliasKey = Annotated[str, *_typed(parse_alias_key, "localpart or /regular expres
 AliasTarget = Annotated[str, *_typed(parse_alias_target, "localpart or address", "bob@elsewhere.example")]
 SenderPattern = Annotated[str, *_typed(parse_sender_pattern, "address or @domain", "@news.example.org")]
 RecipientPattern = Annotated[str, *_typed(parse_recipient_pattern, "address, domain or .domain", "outlook.com")]
-ByteSize = Annotated[int, *_typed(parse_size, "size", "5G")]
+ByteSize = Annotated[int, *_typed(parse_size, "size", "5G", "string", "integer")]
+Flag = Annotated[bool, *_typed(parse_flag, "true or false", True, "boolean")]
+Number = Annotated[int, *_typed(parse_number, "whole number", 80, "integer")]
 Network = Annotated[str, *_typed(parse_network, "network", "10.1.0.0/24")]
 Host = Annotated[str, *_typed(parse_host, "host name or IP address", "10.0.0.5")]
 Port = Annotated[int, *_typed(parse_port, "port", 587, "integer")]
@@ -344,4 +372,3 @@ Name = Annotated[str, *_typed(parse_name, "name", "ses")]
 Parameter = Annotated[str, *_typed(parse_parameter, "postconf(5) parameter", "smtpd_timeout")]
 Selector = Annotated[str, *_typed(parse_selector, "DKIM selector", "s2026a")]
 Line = Annotated[str, *_typed(parse_line, "text on one line", "300s")]
-

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mailctl.spec.model import Relay, RelayPreset, TlsLevel
-from mailctl.spec.source import read_source, read_yaml
+from mailctl.spec.nodes import read_source
+from mailctl.spec.source import read_yaml
 from mailctl.spec.values import NextHop, parse_next_hop
 
 FOLDER = Path(__file__).parent

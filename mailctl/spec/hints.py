@@ -1,0 +1,24 @@
+"""Small words for messages: paths and guesses."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from mailctl.spec.origins import Path
+
+# Guessing among more names takes longer than it helps.
+MOST_NAMES = 20_000
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt word; empty where nothing is close."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1) if len(names) <= MOST_NAMES else []
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def dotted(path: Path) -> str:
+    """`routes[2].via` for ("routes", 2, "via")."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")

@@ -1,0 +1,168 @@
+"""One spec from several files: YAML fragments, tables of mailboxes, overrides of a host."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailctl.errors import Origin, Problem
+from mailctl.spec.hints import did_you_mean
+from mailctl.spec.nodes import ListNode, MappingNode, SourceFile, UnreadableFileError, read_source
+from mailctl.spec.source import read_yaml
+from mailctl.spec.table import Table, TableFile
+from mailctl.spec.values import parse_domain
+
+TABLE_SUFFIX = ".csv"
+
+
+@dataclass
+class SpecFiles:
+    """The files of one spec merged into one mapping, before anything is typed; `root` is None where nothing is left."""
+
+    root: MappingNode | None = None
+    files: dict[str, SourceFile] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_spec_files(path: Path) -> SpecFiles:
+    """The spec at `path` with all it includes; never raises for what the files hold."""
+    found = SpecFiles()
+    found.root = _read_fragment(found, path)
+    if found.root is not None:
+        tables = []
+        for file, origin in _included(found, path):
+            if str(file) in found.files:
+                found.problems.append(Problem(origin, "include", f"{str(file)!r} is the spec itself"))
+            elif file.suffix == TABLE_SUFFIX:
+                tables.append(file)
+            else:
+                _include_fragment(found, found.root, file)
+        for file in tables:
+            _include_table(found, found.root, file)
+    return found
+
+
+def with_overrides(base: MappingNode, overrides: MappingNode) -> MappingNode:
+    """`base` with the values of `overrides` over it: mappings key by key, everything else as a whole."""
+    merged = base.copy()
+    for key, value in overrides.items():
+        below = base.get(key)
+        if isinstance(value, MappingNode) and isinstance(below, MappingNode):
+            merged[key] = with_overrides(below, value)
+        else:
+            merged.adopt(key, overrides)
+    return merged
+
+
+def _read(found: SpecFiles, path: Path) -> SourceFile | None:
+    try:
+        return read_source(path)
+    except UnreadableFileError as error:
+        found.problems.append(error.problem)
+        return None
+
+
+def _read_fragment(found: SpecFiles, path: Path) -> MappingNode | None:
+    source = _read(found, path)
+    if source is None:
+        return None
+    found.files[source.name] = source
+    root, problems = read_yaml(source)
+    found.problems += problems
+    return root
+
+
+def _included(found: SpecFiles, spec: Path) -> Iterator[tuple[Path, Origin]]:
+    """Each included file once, in the order of the patterns, with the place of its pattern."""
+    patterns = found.root.get("include") if found.root else None
+    if not isinstance(patterns, ListNode):
+        return
+    seen: set[Path] = set()
+    for index, pattern in enumerate(patterns):
+        origin = patterns.item_origin(index)
+        if not isinstance(pattern, str):
+            continue  # the model says so
+        if ".." in Path(pattern).parts:
+            message = f"{pattern!r} climbs with '..'; write an absolute path"
+            found.problems.append(Problem(origin, "include", message))
+            continue
+        names = sorted(glob.glob(pattern, root_dir=spec.parent))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not names and not glob.has_magic(pattern):
+            found.problems.append(
+                Problem(origin, "include", f"no file is named {pattern!r}", _similar_file(spec, pattern))
+            )
+        for name in names:
+            file = spec.parent / name
+            if file not in seen:
+                seen.add(file)
+                yield file, origin
+
+
+def _similar_file(spec: Path, name: str) -> str:
+    folder = (spec.parent / name).parent
+    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    return did_you_mean(Path(name).name, names) or f"looked in {folder}"
+
+
+def _include_fragment(found: SpecFiles, root: MappingNode, file: Path) -> None:
+    fragment = _read_fragment(found, file)
+    if fragment is None:
+        return
+    for key in ("include", "hosts"):
+        if key in fragment:
+            message = f"an included file cannot hold {key!r}"
+            found.problems.append(Problem(fragment.key_origin(key), key, message, "move it to the spec itself"))
+            del fragment[key]
+    found.problems += merge(root, fragment, ())
+
+
+def merge(target: MappingNode, other: MappingNode, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Add the keys of `other` to `target`; yields a problem for each that is there already."""
+    for key, value in other.items():
+        present = target.get(key)
+        if present is None:
+            target.adopt(key, other)
+        elif isinstance(present, MappingNode) and isinstance(value, MappingNode):
+            yield from merge(present, value, (*path, key))
+        else:
+            first = target.key_origin(key)
+            dotted = ".".join((*path, key))
+            yield Problem(other.key_origin(key), dotted, "written in two files", f"first written at {first}")
+
+
+def _include_table(found: SpecFiles, root: MappingNode, file: Path) -> None:
+    source = _read(found, file)
+    if source is None:
+        return
+    table_file = TableFile(source.path, source.text)
+    found.files[source.name] = table_file
+    table = Table(table_file)
+    found.problems += table.problems
+    domains = root.get("domains")
+    hosted = _hosted_domains(domains) if isinstance(domains, MappingNode) else {}
+    for domain, mailboxes in table.mailboxes.items():
+        written = hosted.get(_folded_domain(domain))
+        origin = mailboxes.key_origin(next(iter(mailboxes)))
+        if written is None or not isinstance(domains, MappingNode):
+            hint = did_you_mean(domain, hosted) or "name it under domains; a table adds mailboxes only"
+            found.problems.append(Problem(origin, "", f"{domain!r} is not a hosted domain", hint))
+            continue
+        if not isinstance(domains[written], MappingNode):
+            continue  # the model says so
+        start = len(table_file.marks)
+        table_file.marks.extend([mailboxes.source.marks[mailboxes.start]] * 2)
+        fragment = MappingNode({"mailboxes": mailboxes}, table_file, start)
+        found.problems += merge(domains[written], fragment, ("domains", written))
+
+
+def _hosted_domains(domains: MappingNode) -> dict[str, str]:
+    return {_folded_domain(key): key for key in domains}
+
+
+def _folded_domain(domain: str) -> str:
+    try:
+        return parse_domain(domain)
+    except ValueError:
+        return domain

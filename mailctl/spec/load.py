@@ -1,0 +1,184 @@
+"""Loads a spec: reads its files, types them, applies the rules; every problem at once, each with its place."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mailctl.errors import Origin, Problem, Severity, SpecError, UsageError
+from mailctl.spec.hints import did_you_mean
+from mailctl.spec.include import SpecFiles, read_spec_files, with_overrides
+from mailctl.spec.messages import SpecPath, shape_problems
+from mailctl.spec.model import Spec
+from mailctl.spec.nodes import MOST_PROBLEMS, MappingNode
+from mailctl.spec.places import FilePlaces, excerpts
+from mailctl.spec.rules import check_rules
+from mailctl.spec.twins import twin_keys
+
+SPEC_VARIABLE = "MAILCTL_SPEC"
+USUAL_PLACES = (Path("mailctl.yml"), Path("/etc/mailctl/mailctl.yml"))
+# Each try to type what is left takes as long as a load, and a value missing at the top cannot be left out.
+MOST_TRIES = 3
+
+
+def find_spec(given: Path | None) -> Path:
+    """The spec file: `given`, MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml, the first that there is.
+
+    One that was named is taken even where no file is: reading it says what is wrong.
+
+    Raises:
+        UsageError: nobody named a spec and none is at the usual places.
+    """
+    if given is not None:
+        return given
+    if named := os.environ.get(SPEC_VARIABLE):
+        return Path(named)
+    for path in USUAL_PLACES:
+        if path.exists():
+            return path
+    raise UsageError(
+        f"no spec: neither {' nor '.join(map(str, USUAL_PLACES))} exists",
+        hint=f"name one with -f FILE or {SPEC_VARIABLE}, or write a first one with `mailctl init`",
+    )
+
+
+def load_spec(path: Path, host: str | None = None) -> Spec:
+    """The spec at `path`, as it is for one host of a fleet where `host` names it.
+
+    Raises:
+        SpecError: with every problem of the spec, in the order of its lines.
+        UsageError: the spec has no such host.
+    """
+    with _no_garbage_collection():
+        files = read_spec_files(path)
+        found = _check(files, host)
+    if found.spec is None or any(problem.severity is Severity.ERROR for problem in found.problems):
+        problems = _presentable(found.problems, files, path)
+        raise SpecError(f"{path} is not valid: {_count(problems)}", problems=problems)
+    return found.spec
+
+
+def problems(path: Path) -> list[Problem]:
+    """Everything wrong with the spec at `path`, warnings included, with the overrides of each of its hosts."""
+    with _no_garbage_collection():
+        files = read_spec_files(path)
+        found = list(_check(files, None).problems)
+        for host in _hosts(files.root):
+            # What one host has no use for another has: warnings are about the spec without overrides.
+            errors = [each for each in _check(files, host).problems if each.severity is Severity.ERROR]
+            found += [
+                replace(each, message=f"for host {host!r}: {each.message}") for each in errors if each not in found
+            ]
+    return _presentable(found, files, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """`spec` is None where what was written could not be typed as a whole."""
+
+    spec: Spec | None
+    problems: list[Problem]
+
+
+def _check(files: SpecFiles, host: str | None) -> _Checked:
+    if files.root is None:
+        return _Checked(None, files.problems)
+    root = _root_for(files.root, host)
+    places = FilePlaces(root, files.files)
+    found = [*files.problems, *twin_keys(root)]
+    seen = {problem.origin for problem in found}
+    try:
+        spec: Spec | None = Spec.model_validate(root)
+    except ValidationError as error:
+        spec = None
+        shaped = list(shape_problems(error, places))
+        found += [problem for _, problem in shaped if problem.origin not in seen]
+        readable = _type_what_is_left(root, [path for path, _ in shaped])
+    else:
+        readable = spec
+    if readable is not None:
+        readable.with_origins(places)
+        found += check_rules(readable, is_complete=spec is not None and not found)
+    return _Checked(spec, found)
+
+
+def _root_for(root: MappingNode, host: str | None) -> MappingNode:
+    if host is None:
+        return root
+    hosts = _hosts(root)
+    if host not in hosts:
+        known = f"hosts in the spec: {', '.join(hosts)}" if hosts else "the spec has no hosts"
+        raise UsageError(f"the spec has no host {host!r}", hint=did_you_mean(host, hosts) or known)
+    overrides = hosts[host]
+    return with_overrides(root, overrides) if isinstance(overrides, MappingNode) else root
+
+
+def _hosts(root: MappingNode | None) -> MappingNode | dict[str, MappingNode]:
+    hosts = root.get("hosts") if root is not None else None
+    return hosts if isinstance(hosts, MappingNode) else {}
+
+
+def _type_what_is_left(root: MappingNode, bad: Iterable[SpecPath]) -> Spec | None:
+    """The spec without the values that could not be read, so that rules about the rest are heard in the same run."""
+    left = root
+    paths = set(bad)
+    for _ in range(MOST_TRIES):
+        if () in paths or len(paths) > MOST_PROBLEMS:
+            return None
+        for path in paths:
+            left = _without(left, path)
+        try:
+            return Spec.model_validate(left)
+        except ValidationError as error:
+            # Leaving a needed value out makes its mapping fail; the next try leaves out the mapping.
+            paths = {
+                tuple(each["loc"][:-1]) if each["type"] == "missing" else tuple(each["loc"])
+                for each in error.errors(include_url=False, include_input=False)
+            }
+    return None
+
+
+def _without(node: MappingNode, path: SpecPath) -> MappingNode:
+    """`node` without the value at `path`; a list goes as a whole, because its positions are paths too."""
+    key, *below = path
+    inner = node.get(str(key))
+    if key not in node:
+        return node
+    left = node.copy()
+    if below and isinstance(inner, MappingNode) and below[0] in inner:
+        left[str(key)] = _without(inner, tuple(below))
+    else:
+        del left[str(key)]
+    return left
+
+
+def _presentable(found: Iterable[Problem], files: SpecFiles, path: Path) -> list[Problem]:
+    """Without repetitions, in the order of the lines, the spec itself first; with excerpts, and not endlessly many."""
+    ordered = sorted(dict.fromkeys(found), key=lambda each: (each.origin.file != str(path), each.origin))
+    shown = excerpts(ordered[:MOST_PROBLEMS], files.files)
+    if rest := len(ordered) - len(shown):
+        shown.append(Problem(Origin(str(path)), "", f"at least {rest} more problems are not shown"))
+    return shown
+
+
+def _count(found: list[Problem]) -> str:
+    errors = sum(problem.severity is Severity.ERROR for problem in found)
+    return "1 problem" if errors == 1 else f"{errors} problems"
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Loading makes a million objects and no cycles; looking for cycles among them would take half the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
