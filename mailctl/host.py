@@ -66,7 +66,7 @@ class Host(Protocol):
         """Whether this process may write the live system."""
 
     def sets_owners(self) -> bool:
-        """Whether files get the owners asked for; an ordinary user under `--root` makes them his own."""
+        """Whether files get the owners asked for; not under `--root`, where this machine's users mean nothing."""
 
     def run(self, argv: Sequence[str | PurePath], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
         """Run a program with a clean environment and wait for it, `timeout` seconds at most.
@@ -158,7 +158,7 @@ class LocalHost:
         return os.geteuid() == 0
 
     def sets_owners(self) -> bool:
-        return self.is_live() or self.is_root()
+        return self.is_live()
 
     def run(self, argv: Sequence[str | PurePath], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
         name, *arguments = map(str, argv)

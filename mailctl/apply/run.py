@@ -99,16 +99,18 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
             _switch(host, target, journal, plan, order.say)
 
 
-def previous_number(host: Host, target: Target) -> int:
-    """The generation before the one that serves; 0, the state before the first apply, where there is none.
+def choose_generation(host: Host, target: Target, number: int | None) -> int:
+    """The generation to go back to: `number`, or the one before the one that serves; 0 where there is none before.
 
     Raises:
-        UsageError: nothing was applied, so there is nothing to go back from.
+        UsageError: nothing serves that could be gone back from, or there is no such generation.
     """
-    current = read_current(host, target)
-    if not current:
+    current, numbers = read_current(host, target), [ORIGINALS, *read_numbers(host, target)]
+    if current is None or (number is None and current == ORIGINALS):
         raise UsageError("nothing to go back from: nothing was applied", hint="`mailctl history` lists generations")
-    return max((number for number in read_numbers(host, target) if number < current), default=ORIGINALS)
+    if number is not None and number not in numbers:
+        raise UsageError(f"there is no generation {number}", hint="`mailctl history` lists those there are")
+    return number if number is not None else max(each for each in numbers if each < current)
 
 
 @contextmanager
@@ -187,7 +189,7 @@ def _meta(plan: Plan, order: Order, number: int) -> Meta:
         number=number,
         time=_now(),
         who=order.who,
-        summary=render_summary(plan),
+        summary=render_summary(plan).removeprefix("Plan: "),
         version=__version__,
         spec_sha256=hashlib.sha256(order.spec_text).hexdigest(),
         tables=tables.name if tables else "",

@@ -21,14 +21,17 @@ def rollback(session: Session, number: int | None, overwrite: bool) -> int:
     0 is the state before the first apply. The spec is not read: rollback works where it is broken or gone.
     """
     from mailctl.apply.recover import recover
-    from mailctl.apply.run import apply_rollback, previous_number
+    from mailctl.apply.run import apply_rollback, choose_generation
     from mailctl.plan.make import make_rollback_plan
 
     session.require_root("rollback")
     target, host = session.target(), session.host
     recover(host, target, session.say)
-    wanted = previous_number(host, target) if number is None else number
+    wanted = choose_generation(host, target, number)
     found = make_rollback_plan(wanted, target, host)
+    if found.is_empty and wanted == found.number:
+        show_plan(session, found)
+        return ExitCode.OK
     if not session.json:
         show_plan(session, found)
     if not session.confirm(f"Go back to generation {wanted}?"):

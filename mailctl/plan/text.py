@@ -77,7 +77,8 @@ def _content_note(change: Change, verbose: bool) -> str:
         return ""
     rows = sum(count_rows(change))
     if change.is_secret:
-        return f"(secret: {_count(max(count_rows(change)), 'row')} changed, not shown)"
+        changed = " changed" if change.action is Action.CHANGE else ""
+        return f"(secret: {_count(max(count_rows(change)), 'row')}{changed}, not shown)"
     if change.is_table and change.action is Action.CHANGE:
         return f"(table: {_count(rows, 'row')})"
     if change.action is Action.CHANGE or verbose:
