@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from typing import NoReturn, Protocol
+from typing import BinaryIO, NoReturn, Protocol
 
 from mailctl.errors import BusyError, UnfitError
 
@@ -163,21 +163,24 @@ class LocalHost:
     def run(self, argv: Sequence[str | PurePath], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
         name, *arguments = map(str, argv)
         program = self._require_program(name)
-        try:
-            done = subprocess.run(
-                [str(program), *arguments],
-                input=stdin,
-                capture_output=True,
-                timeout=timeout,
-                env=CLEAN_ENVIRONMENT,
-                cwd="/",
-                check=False,
-                # Ctrl-C is for mailctl, which then puts things back in order; it must not kill half of that.
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise UnfitError(f"{name} did not end within {timeout:g} s") from error
-        return Completed((name, *arguments), done.returncode, done.stdout, done.stderr)
+        # Not pipes: a daemon keeps them open after the program that started it has ended, and we would wait for it.
+        with _memory_file("stdout") as stdout, _memory_file("stderr") as stderr:
+            try:
+                done = subprocess.run(
+                    [str(program), *arguments],
+                    input=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    timeout=timeout,
+                    env=CLEAN_ENVIRONMENT,
+                    cwd="/",
+                    check=False,
+                    # Ctrl-C is for mailctl, which then puts things back in order; it must not kill half of that.
+                    start_new_session=True,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise UnfitError(f"{name} did not end within {timeout:g} s") from error
+            return Completed((name, *arguments), done.returncode, _content(stdout), _content(stderr))
 
     def spawn(
         self,
@@ -362,6 +365,15 @@ class LocalHost:
     def _own(self, real: Path | int, owner: str, group: str) -> None:
         if self.sets_owners():
             os.chown(real, _user_id(owner), _group_id(group))
+
+
+def _memory_file(name: str) -> BinaryIO:
+    return open(os.memfd_create(name), "w+b")
+
+
+def _content(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _sync(real: Path) -> None:

@@ -32,6 +32,8 @@ def render(spec: Spec, target: Target) -> Iterator[RenderedFile | RenderedDirect
     main = MainCf.from_spec(spec, target, tables, directory)
     master = MasterCf.from_spec(spec)
     _refuse(_escape_problems(spec, main, master))
+    # Postfix makes it when it starts, but Dovecot, which listens in it, starts first.
+    yield RenderedDirectory(target.postfix_queue_dir / "private", 0o700, target.mail_owner)
     if tables:
         yield from render_tables(tables, directory)
     yield RenderedFile(target.postfix_dir / MAIN_CF, render_template("postfix/main.cf.j2", main))

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mailctl.components.postfix import routing
-from mailctl.components.postfix.features import asks_quota, signs, takes_logins
 from mailctl.components.postfix.table import Table
 from mailctl.components.postfix.tls import TlsServer, tls_server
 from mailctl.components.tls_files import certificate_paths
-from mailctl.spec.derive import hosts_mail
+from mailctl.spec.derive import hosts_mail, signs, takes_logins, virtual_mailboxes
 from mailctl.spec.model import Role, Spec
 from mailctl.target import Target
 
@@ -97,7 +96,9 @@ class MainCf:
         maps = {table.name: table.reference(target) for table in tables}
         certificate, key = certificate_paths(spec, target)
         policy = (
-            (f"check_policy_service unix:{_in_queue(target.quota_status_socket, target)}",) if asks_quota(spec) else ()
+            (f"check_policy_service unix:{_in_queue(target.quota_status_socket, target)}",)
+            if _stores_mail(spec)
+            else ()
         )
         return cls(
             table_directory=str(directory) if maps else "",
@@ -123,6 +124,10 @@ class MainCf:
 def literal(text: str) -> str:
     """`text` as main.cf must spell it so that Postfix expands nothing in it."""
     return text.replace("$", "$$")
+
+
+def _stores_mail(spec: Spec) -> bool:
+    return hosts_mail(spec) and any(True for _ in virtual_mailboxes(spec))
 
 
 def _destinations(spec: Spec) -> tuple[str, ...]:

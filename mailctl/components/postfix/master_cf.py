@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailctl.components.postfix.features import takes_logins
 from mailctl.components.postfix.routing import SMTPS_TRANSPORT, uses_wrapped_hops
+from mailctl.spec.derive import takes_logins
 from mailctl.spec.model import Role, Spec
 
 # Not `localhost`: where /etc/hosts names ::1 and IPv6 is switched off, the master would refuse to start.

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from mailctl.components.base import Action, ReloadKind
 from mailctl.components.postfix.cf import main_parameters, master_services
-from mailctl.components.postfix.features import takes_logins
 from mailctl.components.postfix.files import MAIN_CF, MASTER_CF
 from mailctl.components.service import (
     Daemon,
@@ -20,6 +19,7 @@ from mailctl.components.service import (
 )
 from mailctl.errors import MailctlError, Origin, Problem, Severity
 from mailctl.host import Host
+from mailctl.spec.derive import takes_logins
 from mailctl.spec.model import Spec
 from mailctl.target import Target, Version
 from mailctl.tree import Tree
@@ -44,6 +44,8 @@ FIRST_WITH_ONE_UNIT: Version = (3, 9)
 
 def action(before: Tree, after: Tree) -> Action:
     """What Postfix must do when `before` becomes `after`; source: postconf(5), master(5)."""
+    if not _content(after, MAIN_CF):
+        return Action(NAME, ReloadKind.NOTHING)  # before the first apply there may have been none
     if not _content(before, MAIN_CF):
         return Action(NAME, ReloadKind.RESTART, "first configuration")
     old, new = (main_parameters(_content(tree, MAIN_CF)) for tree in (before, after))

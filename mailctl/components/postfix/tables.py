@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from mailctl.components.postfix import routing
-from mailctl.components.postfix.features import takes_logins
 from mailctl.components.postfix.table import Rows, Table, TableKind, join_addresses, pattern_table_rows, sorted_rows
 from mailctl.spec.derive import (
     alias_rows,
@@ -22,6 +21,7 @@ from mailctl.spec.derive import (
     pattern_rows,
     pattern_sender_owners,
     sender_owners,
+    takes_logins,
     virtual_mailboxes,
 )
 from mailctl.spec.model import Role, Spec
