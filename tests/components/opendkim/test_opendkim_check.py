@@ -22,11 +22,18 @@ STAGED = PurePosixPath("/staged")
 KEY = key_of(DEBIAN_12, "example.org", "s2026a")
 
 
+class Folder(LocalHost):
+    """A folder whose files get owners, as those of a live host do."""
+
+    def sets_owners(self) -> bool:
+        return True
+
+
 class Stage:
     """A folder that stands for a machine, with the files staged and the keys made."""
 
     def __init__(self, root: Path) -> None:
-        self.host = LocalHost(root)
+        self.host = Folder(root)
         self.spec = load_spec(Path(__file__).parent / "golden/one-domain/spec.yml")
         self.tree = Tree.of(opendkim.render(self.spec, DEBIAN_12))
         self.staged = Staged(STAGED, self.tree)
