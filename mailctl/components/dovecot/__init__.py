@@ -63,6 +63,8 @@ def required_programs(spec: Spec) -> tuple[str, ...]:
 def render(spec: Spec, target: Target) -> Iterator[RenderedFile | RenderedDirectory]:
     view = DovecotConf.from_spec(spec, target)
     yield RenderedDirectory(target.dovecot_dir)
+    # Postfix makes it when it first starts; Dovecot, which starts before, puts its sockets there.
+    yield RenderedDirectory(target.auth_socket.parent, 0o700, target.mail_owner)
     yield RenderedFile(conf_file(target), render_template(f"{TEMPLATES}/dovecot.conf.j2", view))
     yield from render_users(spec, target)
     if view.mail:
