@@ -64,31 +64,42 @@ def load_spec(path: Path, host: str | None = None) -> Spec:
     return found.spec
 
 
-def problems(path: Path) -> list[Problem]:
-    """Everything wrong with the spec at `path`, warnings included, with the overrides of each of its hosts."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a spec holds and what is wrong with it; `spec` is None where it could not be typed as a whole."""
+
+    spec: Spec | None
+    problems: list[Problem]
+
+
+def check_spec(path: Path) -> Checked:
+    """The spec at `path` and everything wrong with it, warnings included, with the overrides of each of its hosts."""
     with _no_garbage_collection():
         files = read_spec_files(path)
-        found = list(_check(files, None).problems)
+        base = _check(files, None)
+        found = list(base.problems)
         for host in _hosts(files.root):
             # What one host has no use for another has: warnings are about the spec without overrides.
             errors = [each for each in _check(files, host).problems if each.severity is Severity.ERROR]
             found += [
                 replace(each, message=f"for host {host!r}: {each.message}") for each in errors if each not in found
             ]
-    return _presentable(found, files, path)
+    return Checked(base.spec, _presentable(found, files, path))
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """`spec` is None where what was written could not be typed as a whole."""
-
-    spec: Spec | None
-    problems: list[Problem]
+def problems(path: Path) -> list[Problem]:
+    """Everything wrong with the spec at `path`, as `check_spec` finds it."""
+    return check_spec(path).problems
 
 
-def _check(files: SpecFiles, host: str | None) -> _Checked:
+def with_excerpts(found: Iterable[Problem], spec: Spec) -> list[Problem]:
+    """Problems that others found in `spec`, each with the line it is about."""
+    return [each if each.excerpt else replace(each, excerpt=spec.origins.excerpt(each.origin)) for each in found]
+
+
+def _check(files: SpecFiles, host: str | None) -> Checked:
     if files.root is None:
-        return _Checked(None, files.problems)
+        return Checked(None, files.problems)
     root = _root_for(files.root, host)
     places = FilePlaces(root, files.files)
     found = [*files.problems, *twin_keys(root)]
@@ -105,7 +116,7 @@ def _check(files: SpecFiles, host: str | None) -> _Checked:
     if readable is not None:
         readable.with_origins(places)
         found += check_rules(readable, is_complete=spec is not None and not found)
-    return _Checked(spec, found)
+    return Checked(spec, found)
 
 
 def _root_for(root: MappingNode, host: str | None) -> MappingNode:
