@@ -52,6 +52,7 @@ SPEC_KEYS = {
 UNSAFE = {
     "config_directory": "mailctl finds its files there",
     "default_privs": "local deliveries would run as another user",
+    "mail_name": "submitted mail would show where its sender is: the Received line is known by this name",
     "maillog_file": "postlogd can block the whole server; log to syslog",
     "queue_directory": "sockets and mail lie there",
     "smtpd_end_of_data_restrictions": "it is unsafe with the Postfix of Debian 12",

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mailctl.errors import Problem
+from mailctl.spec.derive import SpecPath
+from mailctl.spec.hints import dotted
 from mailctl.spec.model import InternalRelay, Relay, Route, Spec, TlsLevel
 from mailctl.spec.presets import load_preset, relay_next_hops
 from mailctl.spec.values import NextHop, Secret
@@ -107,8 +109,7 @@ def needs_dnssec(spec: Spec) -> bool:
 
 def problems(spec: Spec) -> list[Problem]:
     """What Postfix could not do, or would do otherwise than written."""
-    found = [*_preset_problems(spec)]
-    return found or [*_shared_hop_problems(spec), *_wrapped_problems(spec)]
+    return [*_shared_hop_problems(spec), *_unprotected_problems(spec)]
 
 
 def _tls_level(relay: Relay) -> TlsLevel | None:
@@ -126,50 +127,32 @@ def _route_hops(spec: Spec, route: Route) -> tuple[Hop, ...]:
 
 
 def _all_hops(spec: Spec) -> Iterator[Hop]:
-    for relay in spec.relays.values():
-        yield from relay_hops(relay)
-    for route in spec.routes:
-        if isinstance(route.via, InternalRelay):
-            yield from _route_hops(spec, route)
+    return (hop for _, hop in _placed_hops(spec))
 
 
-def _preset_problems(spec: Spec) -> Iterator[Problem]:
+def _placed_hops(spec: Spec) -> Iterator[tuple[SpecPath, Hop]]:
+    """Every hop and where it is written: those of relays, and those routes name themselves."""
     for name, relay in spec.relays.items():
-        try:
-            relay_hops(relay)
-        except ValueError as error:
-            yield Problem(spec.origin("relays", name), f"relays.{name}", str(error))
+        for hop in relay_hops(relay):
+            yield ("relays", name), hop
+    for index, route in enumerate(spec.routes):
+        if isinstance(route.via, InternalRelay):
+            for hop in _route_hops(spec, route):
+                yield ("routes", index, "via"), hop
 
 
 def _shared_hop_problems(spec: Spec) -> Iterator[Problem]:
-    seen: dict[str, tuple[str, Hop]] = {}
-    for name, relay in spec.relays.items():
-        for hop in relay_hops(relay):
-            other, first = seen.setdefault(str(hop.next_hop), (name, hop))
-            if first != hop:
-                yield Problem(
-                    spec.origin("relays", name),
-                    f"relays.{name}",
-                    f"{hop.next_hop} is also a hop of the relay {other!r}, with another login or TLS level",
-                    hint="Postfix looks both up by next hop; give one of them another name or port of the same service",
-                )
+    seen: dict[str, tuple[SpecPath, Hop]] = {}
+    for path, hop in _placed_hops(spec):
+        first_path, first = seen.setdefault(str(hop.next_hop), (path, hop))
+        if first != hop:
+            message = f"{hop.next_hop} has another login or TLS level at {spec.origin(*first_path)}"
+            hint = "Postfix looks both up by next hop; use another host name or port of the service for one of them"
+            yield Problem(spec.origin(*path), dotted(path), message, hint)
 
 
-def _wrapped_problems(spec: Spec) -> Iterator[Problem]:
-    for index, route in enumerate(spec.routes):
-        hops = _route_hops(spec, route)
-        if len({hop.is_wrapped for hop in hops}) > 1:
-            yield Problem(
-                spec.origin("routes", index, "via"),
-                f"routes[{index}].via",
-                f"port {SMTPS_PORT} cannot share a failover list with other ports",
-                hint="most services that offer 465 offer 587 as well",
-            )
-        for hop in hops:
-            if hop.is_wrapped and hop.tls in UNPROTECTED:
-                yield Problem(
-                    spec.origin("routes", index, "via"),
-                    f"routes[{index}].via",
-                    f"{hop.next_hop} speaks TLS from the first byte, so tls: {hop.tls} cannot work",
-                    hint="use encrypt, verify or secure",
-                )
+def _unprotected_problems(spec: Spec) -> Iterator[Problem]:
+    for path, hop in _placed_hops(spec):
+        if hop.is_wrapped and hop.tls in UNPROTECTED:
+            message = f"{hop.next_hop} speaks TLS from the first byte, so tls: {hop.tls} cannot work"
+            yield Problem(spec.origin(*path), dotted(path), message, hint="use encrypt, verify or secure")

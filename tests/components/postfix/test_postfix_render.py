@@ -1,0 +1,52 @@
+"""The golden trees: compared, parsed by the real Postfix, their tables built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailctl.components import postfix
+from mailctl.target import DEBIAN_12, TableType
+from mailctl.tree import Tree
+
+if TYPE_CHECKING:
+    from tests.components.postfix.conftest import ScratchPostfix, SpecOf
+    from tests.conftest import Golden
+
+GOLDEN = Path(__file__).parent / "golden"
+CASES = sorted(path.parent.name for path in GOLDEN.glob("*/spec.yml"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rendered_files_match_golden(case: str, spec_of: SpecOf, golden: Golden) -> None:
+    golden.compare(postfix.render(spec_of(case), DEBIAN_12), GOLDEN / case / "expected")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_real_programs_find_nothing_wrong(case: str, spec_of: SpecOf, scratch: ScratchPostfix) -> None:
+    assert scratch.problems(spec_of(case)) == []
+    assert scratch.postconf("-n") and scratch.postconf("-M")
+
+
+@pytest.mark.parametrize("table_type", list(TableType))
+def test_every_table_type_builds(table_type: TableType, spec_of: SpecOf, scratch: ScratchPostfix) -> None:
+    from dataclasses import replace
+
+    scratch.target = replace(scratch.target, table_type=table_type)
+    assert scratch.problems(spec_of("full")) == []
+
+
+def test_rendering_twice_gives_the_same_bytes(spec_of: SpecOf) -> None:
+    first, second = (Tree.of(postfix.render(spec_of("full"), DEBIAN_12)) for _ in range(2))
+    assert first == second
+
+
+def test_equal_tables_are_the_same_directory(spec_of: SpecOf) -> None:
+    spec = spec_of("full")
+    louder = spec.model_copy(update={"server": spec.server.model_copy(update={"message_size": 2**20})})
+    first, second = (Tree.of(postfix.render(each, DEBIAN_12)) for each in (spec, louder))
+    tables = [{file.path for file in tree if file.is_table} for tree in (first, second)]
+    assert tables[0] == tables[1]
+    assert first != second
