@@ -12,6 +12,7 @@ from mailctl.cli.common import Session, common_options
 from mailctl.errors import ExitCode, UsageError, printable
 
 if TYPE_CHECKING:
+    from mailctl.host import LocalHost
     from mailctl.sandbox import Sandbox
 
 FAULTS = ("down", "defer", "refuse")
@@ -27,7 +28,13 @@ def _lab_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _open(session: Session, name: str) -> Sandbox:
     from mailctl.lab.places import open_lab
 
-    return open_lab(session.host, name)
+    return open_lab(_host(session), name)
+
+
+def _host(session: Session) -> LocalHost:
+    if not session.host.is_live():
+        raise UsageError("a lab runs services, and a folder has none", hint="leave out --root")
+    return session.host
 
 
 @click.group()
@@ -43,9 +50,13 @@ def up(session: Session, name: str) -> None:
     from mailctl.lab.lifecycle import bring_up
     from mailctl.lab.status import read_status
 
+    host = _host(session)
     session.require_root("lab up")
-    spec = session.load_spec()
-    found = read_status(bring_up(session.host, name, spec, session.find_spec()), name)
+    options = [*(["--host", session.host_name] if session.host_name else []), *(["-q"] if session.quiet else [])]
+    running = bring_up(
+        host, name, session.load_spec(), session.find_spec(), options=options, shows_plan=session.verbose
+    )
+    found = read_status(running, name)
     session.emit(str(found), found.as_json())
 
 
@@ -56,7 +67,7 @@ def down(session: Session, name: str) -> None:
     """End a lab and remove all it left."""
     from mailctl.lab.lifecycle import bring_down
 
-    if not bring_down(session.host, name):
+    if not bring_down(_host(session), name):
         session.say(f"no lab called {name!r} was up")
 
 
@@ -85,6 +96,7 @@ def status(session: Session, name: str) -> None:
     "--eml", type=click.Path(path_type=Path), help="Send this file as it is, instead of --subject and --body."
 )
 @click.option("--source", default="192.0.2.77", show_default=True, help="The client's address, any but the server's.")
+@click.option("--wait", is_flag=True, help="Return once the message has left the queue.")
 @click.pass_obj
 def send(
     session: Session,
@@ -99,9 +111,11 @@ def send(
     body: str,
     eml: Path | None,
     source: str,
+    wait: bool,
 ) -> None:
     """Send a message to the lab from outside; exit code 1 when a recipient is refused."""
     from mailctl.lab import mail
+    from mailctl.lab.log import wait_until_removed
 
     running = _open(session, name)
     submission = mail.Submission(
@@ -117,6 +131,9 @@ def send(
     outcome = mail.send(running, submission)
     session.emit(printable_lines(str(outcome)), outcome.as_json())
     if not outcome.is_accepted:
+        raise SystemExit(ExitCode.FAILED)
+    if wait and not wait_until_removed(running, outcome.queue_id):
+        session.say(f"the message is still in the queue: `mailctl lab log --id {outcome.queue_id}` says why")
         raise SystemExit(ExitCode.FAILED)
 
 
@@ -136,6 +153,24 @@ def read(session: Session, name: str, login: str, password_file: Path | None, fo
         raise SystemExit(ExitCode.FAILED)
     text = message.decode(errors="replace").replace("\r\n", "\n")
     session.emit(printable_lines(text), {"login": login, "folder": folder, "message": text})
+
+
+@lab.command()
+@_lab_options
+@click.option("--to", "recipient", default="", metavar="ADDRESS", help="The newest for this recipient.")
+@click.option("--verify", is_flag=True, help="Verify its DKIM signature; exit code 1 where it does not hold.")
+@click.pass_obj
+def sent(session: Session, name: str, recipient: str, verify: bool) -> None:
+    """Print the newest message that left: which way, with which login, its headers."""
+    from mailctl.lab.sent import read_sent
+
+    found = read_sent(_open(session, name), recipient, verify=verify)
+    if found is None:
+        session.say(f"no message has left{f' for {recipient}' if recipient else ''} yet")
+        raise SystemExit(ExitCode.FAILED)
+    session.emit(printable_lines(str(found)), found.as_json())
+    if verify and not found.is_valid:
+        raise SystemExit(ExitCode.FAILED)
 
 
 @lab.command()

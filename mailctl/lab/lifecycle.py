@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from mailctl.errors import BusyError, MailctlError
@@ -20,22 +21,37 @@ SERVING_TIMEOUT = 15.0  # seconds
 STDERR = 2
 
 
-def bring_up(host: LocalHost, name: str, spec: Spec, spec_file: Path) -> Sandbox:
+def bring_up(
+    host: LocalHost,
+    name: str,
+    spec: Spec,
+    spec_file: Path,
+    *,
+    options: Sequence[str] = (),
+    shows_plan: bool = False,
+    dies_with_us: bool = False,
+) -> Sandbox:
     """Start the lab called `name` and apply the spec inside it; returns once its server takes mail.
+
+    Args:
+        options: further words for `mailctl apply`, such as `--host mx2`.
+        shows_plan: whether what apply prints is shown, on stderr.
 
     Raises:
         BusyError: it is up already.
         MailctlError: apply failed inside; the lab stays up, to be looked at.
     """
-    lab = start_lab(host, name, spec, spec_file.resolve())
-    apply_inside(lab, spec_file.resolve())
+    lab = start_lab(host, name, spec, spec_file.resolve(), dies_with_us=dies_with_us)
+    apply_inside(lab, spec_file.resolve(), options, shows_plan=shows_plan)
     inside = LocalHost(lab.path("/"))
     lab.publish(server_zone(spec, read_key_records(inside, spec, DEBIAN_12)))
     wait_until_serving(lab)
     return lab
 
 
-def start_lab(host: LocalHost, name: str, spec: Spec, spec_file: Path, target: Target = DEBIAN_12) -> Sandbox:
+def start_lab(
+    host: LocalHost, name: str, spec: Spec, spec_file: Path, *, target: Target = DEBIAN_12, dies_with_us: bool = False
+) -> Sandbox:
     """A lab without services yet: a machine as it is before the first apply.
 
     Raises:
@@ -55,22 +71,24 @@ def start_lab(host: LocalHost, name: str, spec: Spec, spec_file: Path, target: T
             empty=(str(target.postfix_queue_dir), str(target.mail_dir), str(target.state_dir)),
             users=(target.vmail_user,),
         )
-        lab = Sandbox.start(host, host.path(folder), settings, dies_with_us=False)
+        lab = Sandbox.start(host, host.path(folder), settings, dies_with_us=dies_with_us)
     lab.publish(server_zone(spec, {}))
     _install_certificates(lab, spec)
     return lab
 
 
-def apply_inside(lab: Sandbox, spec_file: Path) -> None:
-    """Run `mailctl apply` as on a real server; what it says goes to stderr.
+def apply_inside(lab: Sandbox, spec_file: Path, options: Sequence[str] = (), *, shows_plan: bool = False) -> None:
+    """Run `mailctl apply` as on a real server; its messages go to stderr, and with `shows_plan` all it prints.
 
     Raises:
         MailctlError: it failed.
     """
-    command = [*lab.entering(), *python_module("mailctl", "apply", "-y", "-f", str(spec_file))]
+    command = [*lab.entering(), *python_module("mailctl", "apply", "-y", "-f", str(spec_file), *options)]
     # The environment is the user's: a spec may name passwords by variable.
     environment = os.environ | PYTHON_ENVIRONMENT
-    status = lab.host.spawn(command, stdout=STDERR, environment=environment).wait()
+    with Path(os.devnull).open("wb") as nowhere:
+        stdout = STDERR if shows_plan else nowhere.fileno()
+        status = lab.host.spawn(command, stdout=stdout, environment=environment).wait()
     if status:
         raise MailctlError(
             f"apply failed inside the lab with exit code {status}",

@@ -167,4 +167,4 @@ def _accept_any_login(
     server: SMTP, session: Session, envelope: Envelope, mechanism: str, credentials: LoginPassword
 ) -> AuthResult:
     # The password may be a real one: it is looked at, and forgotten.
-    return AuthResult(success=bool(credentials.password), auth_data=credentials.login)
+    return AuthResult(success=bool(credentials.password), auth_data=LoginPassword(credentials.login, b""))

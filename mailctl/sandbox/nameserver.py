@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +26,14 @@ PORT = 53
 TTL = 5  # seconds: records of the zone may change at any time
 PLAIN_UDP_SIZE = 512  # RFC 1035 section 4.2.1
 
+# An address in reverse before a name, RFC 5782; no address is listed anywhere.
+_BLOCK_LIST_QUERY = re.compile(r"(?:\d{1,3}\.){4}|(?:[0-9a-f]\.){32}")
+
 
 class Nameserver:
     """Records of the zone file first; then every name exists, has an address, and takes mail at `mx.NAME`.
 
-    Names below `.invalid`, and names with a label that starts with an underscore, do not exist.
+    Names below `.invalid`, with a label that starts with an underscore, or of a block list do not exist.
     """
 
     def __init__(self, folder: Path, names: Names) -> None:
@@ -76,10 +80,10 @@ class Nameserver:
         if name in zone:
             return list(zone[name].get(rdtype.name, ()))
         labels = name.split(".")
-        if labels[-1] == "invalid" or any(label.startswith("_") for label in labels):
-            return None
         if labels[-1] == "arpa":
             return self._reverse(name, rdtype)
+        if labels[-1] == "invalid" or _BLOCK_LIST_QUERY.match(name) or any(label.startswith("_") for label in labels):
+            return None
         match rdtype:
             case dns.rdatatype.A:
                 return [self._names.ipv4(name)]

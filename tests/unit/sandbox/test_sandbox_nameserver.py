@@ -54,7 +54,9 @@ def test_answers(nameserver: Nameserver, name: str, rdtype: str, expected: list[
     assert values(reply) == expected
 
 
-@pytest.mark.parametrize("name", ["nowhere.invalid", "_dmarc.partner.example", "not-an-address.in-addr.arpa"])
+@pytest.mark.parametrize(
+    "name", ["nowhere.invalid", "_dmarc.partner.example", "not-an-address.in-addr.arpa", "77.2.0.192.zen.list.example"]
+)
 def test_names_that_do_not_exist(nameserver: Nameserver, name: str) -> None:
     assert ask(nameserver, name, "A").rcode() == dns.rcode.NXDOMAIN
 
