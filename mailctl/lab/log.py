@@ -10,6 +10,7 @@ from mailctl.sandbox import Sandbox
 
 MAIL_LOG = "/var/log/mail.log"
 POLL_SECONDS = 0.2
+REMOVAL_TIMEOUT = 10.0  # seconds
 
 # What ties lines with another id to a message: a bounce of it, a hop's own id for it, its message id.
 _NEXT_KEY = re.compile(r"(?:notification: |queued as |message-id=)([^\s)]+)")
@@ -30,6 +31,16 @@ def read_log(lab: Sandbox, *, follow: bool = False) -> Iterator[str]:
                 time.sleep(POLL_SECONDS)
             else:
                 return
+
+
+def wait_until_removed(lab: Sandbox, queue_id: str, timeout: float = REMOVAL_TIMEOUT) -> bool:
+    """Whether the message left the queue (delivered, sent on or bounced) within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not any(f"{queue_id}: removed" in line for line in read_log(lab)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def lines_of_message(lines: Iterable[str], queue_id: str) -> Iterator[str]:

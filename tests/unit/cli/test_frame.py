@@ -1,0 +1,106 @@
+"""The frame of the command line, run as a user runs it: exit codes, messages, colours, a closed pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailctl.cli.verbs import VERBS
+from mailctl.errors import ExitCode
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mailctl", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def test_help_lists_every_verb_with_its_line(tmp_path: Path) -> None:
+    done = run("--help", cwd=tmp_path, COLUMNS="200")
+    assert done.returncode == ExitCode.OK
+    for verb, line in VERBS.items():
+        assert f"{verb} " in done.stdout
+        assert line in done.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
+    done = run(verb, "--help", cwd=tmp_path)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert f"Usage: mailctl {verb}" in done.stdout
+
+
+def test_a_misspelt_verb_gets_a_suggestion(tmp_path: Path) -> None:
+    done = run("plam", cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert "no such command: 'plam'; did you mean 'plan'?" in done.stderr
+
+
+def test_no_verb_prints_help_and_is_a_usage_error(tmp_path: Path) -> None:
+    done = run(cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert "Usage: mailctl" in done.stdout
+
+
+def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
+    done = run("plan", "--frobnicate", cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert "--frobnicate" in done.stderr
+
+
+def test_errors_are_json_where_json_was_asked_for(tmp_path: Path) -> None:
+    done = run("--json", "validate", "-f", "absent.yml", cwd=tmp_path)
+    answer = json.loads(done.stdout)
+    assert done.returncode != ExitCode.OK
+    assert answer["format_version"] == "1"
+    assert "absent.yml" in json.dumps(answer["diagnostics"])
+
+
+def test_no_terminal_means_no_colour_and_always_means_colour(tmp_path: Path) -> None:
+    assert "\x1b[" not in run("plam", cwd=tmp_path).stderr
+    assert "\x1b[" in run("--color", "always", "plan", "-f", "absent.yml", cwd=tmp_path).stderr
+    assert "\x1b[" in run("--color", "always", "plan", "-f", "absent.yml", cwd=tmp_path, NO_COLOR="1").stderr
+
+
+def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "mailctl", "schema"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == ExitCode.FAILED
+
+
+def test_the_live_system_needs_root(tmp_path: Path) -> None:
+    """Run as nobody, where this test runs as root."""
+    if os.geteuid() != 0:
+        done = run("apply", cwd=tmp_path)
+    else:
+        done = subprocess.run(
+            ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-m", "mailctl", "apply"],
+            capture_output=True,
+            text=True,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    assert "needs root" in done.stderr, done.stderr
+    assert done.returncode == ExitCode.NEEDS_ROOT
