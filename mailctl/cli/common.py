@@ -31,6 +31,7 @@ class Session:
         self.spec_file: Path | None = None
         self.host_name: str | None = None
         self.root = Path("/")
+        self.color: bool | None = False if os.environ.get("NO_COLOR") else None
         self.json = False
         self.verbose = False
         self.quiet = False
@@ -103,10 +104,14 @@ class Session:
             self.emit("", {"error": error.message, "diagnostics": [each.as_json() for each in _diagnostics(error)]})
             return
         for problem in error.problems:
-            click.echo(str(problem), err=True)
-        click.echo(f"{click.style('mailctl:', fg='red')} {printable(error.message)}{suffix}", err=True)
+            self._complain(str(problem))
+        self._complain(f"{click.style('mailctl:', fg='red')} {printable(error.message)}{suffix}")
         if error.hint:
-            click.echo(f"    hint: {printable(error.hint)}", err=True)
+            self._complain(f"    hint: {printable(error.hint)}")
+
+    def _complain(self, line: str) -> None:
+        # The context of click, and the colour it knows, is gone when a run fails.
+        click.echo(line, err=True, color=self.color)
 
 
 def _diagnostics(error: MailctlError) -> tuple[Problem, ...]:
@@ -123,11 +128,10 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None
 
 
 def _set_color(ctx: click.Context, param: click.Parameter, value: str) -> None:
-    given = ctx.get_parameter_source("color") is not click.core.ParameterSource.DEFAULT
-    if given:
-        ctx.color = COLORS[value]
-    elif ctx.color is None and os.environ.get("NO_COLOR"):
-        ctx.color = False
+    session = ctx.ensure_object(Session)
+    if ctx.get_parameter_source("color") is not click.core.ParameterSource.DEFAULT:
+        session.color = COLORS[value]
+    ctx.color = session.color
 
 
 def _option(*names: str, setting: str, **attributes: Any) -> Callable[[Function], Function]:

@@ -27,11 +27,10 @@ def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
 
 
 def test_help_lists_every_verb_with_its_line(tmp_path: Path) -> None:
-    done = run("--help", cwd=tmp_path, COLUMNS="200")
+    done = run("--help", cwd=tmp_path)
     assert done.returncode == ExitCode.OK
-    for verb, line in VERBS.items():
-        assert f"{verb} " in done.stdout
-        assert line in done.stdout
+    text = " ".join(done.stdout.split())
+    assert [verb for verb, line in VERBS.items() if f"{verb} {line}" not in text] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
