@@ -113,6 +113,7 @@ def alias_rows(spec: Spec) -> Iterator[AliasRow]:
     """
     for domain, record in spec.domains.items():
         path: SpecPath = ("domains", domain)
+        needs_identity_rows = _needs_identity_rows(record)
         for key, targets in record.aliases.items():
             if not is_pattern(key):
                 yield AliasRow(f"{key}@{domain}", _resolve_all(targets, domain), (*path, "aliases", key))
@@ -121,7 +122,7 @@ def alias_rows(spec: Spec) -> Iterator[AliasRow]:
             row_path: SpecPath = (*path, "mailboxes", name)
             if mailbox.kind is MailboxKind.SMTP_USER:
                 yield AliasRow(address, _deliver_to(spec, domain, mailbox), row_path)
-            elif _needs_identity_rows(record):
+            elif needs_identity_rows:
                 yield AliasRow(address, (address,), row_path)
         yield from _required_rows(spec, domain)
         if record.catch_all is not None:
@@ -165,9 +166,12 @@ def sender_owners(spec: Spec) -> Mapping[str, tuple[str, ...]]:
 
 def pattern_sender_owners(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The logins that may send as the addresses a regular expression matches."""
+    patterns = tuple(pattern_rows(spec))
+    if not patterns:
+        return
     rows = {row.address: row for row in alias_rows(spec) if not row.address.startswith("@")}
     users = {login.address for login in logins(spec)}
-    for row in pattern_rows(spec):
+    for row in patterns:
         found = reachable_logins(row.targets, rows, users)
         if found:
             yield row.pattern, tuple(sorted(found))

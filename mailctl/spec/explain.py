@@ -53,13 +53,13 @@ def explain(key: str) -> Explanation:
     return Explanation(
         key=key,
         type=_type(schema),
-        meaning=_meaning(schema),
+        meaning=meaning(schema),
         is_required=is_required,
         default="" if is_required else _default(schema, plain),
         renders=schema.get("renders", ""),
         choices=tuple(plain.get("enum", ())) if key != "version" else (),
         example=", ".join(map(str, plain.get("examples", ()))),
-        keys=tuple((name, _meaning(each)) for name, each in keys_below(schema).items()),
+        keys=tuple((name, meaning(each)) for name, each in keys_below(schema).items()),
         notes=tuple(_preset_lines()) if key == PRESET_KEY else (),
     )
 
@@ -154,7 +154,8 @@ def _plain(schema: Schema) -> Schema:
     return next(_forms(schema), {})
 
 
-def _meaning(schema: Schema) -> str:
+def meaning(schema: Schema) -> str:
+    """What the model says about a value, its type's words where it has none of its own."""
     return str(schema.get("description") or _plain(schema).get("description", ""))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailctl.errors import Origin, Problem
@@ -29,18 +29,19 @@ class SpecFiles:
 def read_spec_files(path: Path) -> SpecFiles:
     """The spec at `path` with all it includes; never raises for what the files hold."""
     found = SpecFiles()
-    found.root = _read_fragment(found, path)
+    found.root = _read_fragment(found, path, None)
     if found.root is not None:
+        found.problems += _fixed_keys(found.root)
         tables = []
         for file, origin in _included(found, path):
             if str(file) in found.files:
                 found.problems.append(Problem(origin, "include", f"{str(file)!r} is the spec itself"))
             elif file.suffix == TABLE_SUFFIX:
-                tables.append(file)
+                tables.append((file, origin))
             else:
-                _include_fragment(found, found.root, file)
-        for file in tables:
-            _include_table(found, found.root, file)
+                _include_fragment(found, found.root, file, origin)
+        for file, origin in tables:
+            _include_table(found, found.root, file, origin)
     return found
 
 
@@ -56,16 +57,27 @@ def with_overrides(base: MappingNode, overrides: MappingNode) -> MappingNode:
     return merged
 
 
-def _read(found: SpecFiles, path: Path) -> SourceFile | None:
+def _fixed_keys(root: MappingNode) -> Iterator[Problem]:
+    hosts = root.get("hosts")
+    for name, overrides in hosts.items() if isinstance(hosts, MappingNode) else ():
+        for key in ("version", "include", "hosts") if isinstance(overrides, MappingNode) else ():
+            if key in overrides:
+                yield Problem(overrides.key_origin(key), f"hosts.{name}", f"{key!r} is the same for every host")
+
+
+def _read(found: SpecFiles, path: Path, included_at: Origin | None) -> SourceFile | None:
     try:
         return read_source(path)
     except UnreadableFileError as error:
-        found.problems.append(error.problem)
+        problem = error.problem
+        if included_at is not None and not problem.origin.line:
+            problem = replace(problem, origin=included_at, path="include", message=f"{str(path)!r}: {problem.message}")
+        found.problems.append(problem)
         return None
 
 
-def _read_fragment(found: SpecFiles, path: Path) -> MappingNode | None:
-    source = _read(found, path)
+def _read_fragment(found: SpecFiles, path: Path, included_at: Origin | None) -> MappingNode | None:
+    source = _read(found, path, included_at)
     if source is None:
         return None
     found.files[source.name] = source
@@ -106,8 +118,8 @@ def _similar_file(spec: Path, name: str) -> str:
     return did_you_mean(Path(name).name, names) or f"looked in {folder}"
 
 
-def _include_fragment(found: SpecFiles, root: MappingNode, file: Path) -> None:
-    fragment = _read_fragment(found, file)
+def _include_fragment(found: SpecFiles, root: MappingNode, file: Path, included_at: Origin) -> None:
+    fragment = _read_fragment(found, file, included_at)
     if fragment is None:
         return
     for key in ("include", "hosts"):
@@ -132,8 +144,8 @@ def merge(target: MappingNode, other: MappingNode, path: tuple[str, ...]) -> Ite
             yield Problem(other.key_origin(key), dotted, "written in two files", f"first written at {first}")
 
 
-def _include_table(found: SpecFiles, root: MappingNode, file: Path) -> None:
-    source = _read(found, file)
+def _include_table(found: SpecFiles, root: MappingNode, file: Path, included_at: Origin) -> None:
+    source = _read(found, file, included_at)
     if source is None:
         return
     table_file = TableFile(source.path, source.text)

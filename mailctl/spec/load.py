@@ -103,13 +103,14 @@ def _check(files: SpecFiles, host: str | None) -> Checked:
     root = _root_for(files.root, host)
     places = FilePlaces(root, files.files)
     found = [*files.problems, *twin_keys(root)]
-    seen = {problem.origin for problem in found}
+    # What YAML could not say is left out of the mapping: what the model says about the same place is no news.
+    seen = {problem.origin for problem in files.problems}
     try:
         spec: Spec | None = Spec.model_validate(root)
     except ValidationError as error:
         spec = None
         shaped = list(shape_problems(error, places))
-        found += [problem for _, problem in shaped if problem.origin not in seen]
+        found += [problem for path, problem in shaped if seen.isdisjoint(places.find_both(path))]
         readable = _type_what_is_left(root, [path for path, _ in shaped])
     else:
         readable = spec

@@ -118,6 +118,8 @@ def alias_loops(spec: Spec) -> Iterator[Problem]:
         return
     graph = _AliasGraph.of(spec)
     for cycle in graph.cycles():
+        if len(cycle) == 1 and cycle[0].startswith("@"):
+            continue  # a catch-all that catches its own target: missing_catch_all_targets says so
         path = graph.nodes[cycle[0]].path
         names = [_display(each) for each in (*cycle, cycle[0])]
         message = f"{names[0]!r} is an alias of itself" if len(cycle) == 1 else f"alias loop: {' -> '.join(names)}"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from mailctl.spec.nodes import SourceFile, Span
+from mailctl.spec.secrets import FORMS
 from mailctl.spec.source import NotYamlError, Scalar, read_scalars
 from mailctl.spec.table import TableFile
 
@@ -17,8 +18,7 @@ _SECRET_WORD = re.compile(r"pass|pwd|secret|hash|token|credential", re.IGNORECAS
 _LIKE = ("password", "passwd", "secret", "hash")
 # What a secret refers to is no secret itself, and a wrong file name must be seen.
 _REFERENCES = ("file", "env")
-_FORMS = ("hash", *_REFERENCES)
-_WORD_BEFORE_VALUE = re.compile(r"([\w-]+)[\"']?\s*[:=\s]")
+_WORD_BEFORE_VALUE = re.compile(r"([\w-]+)[\"']?\s*[:=\s]\s*")
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def _is_secret(scalar: Scalar, source: SourceFile) -> bool:
         return False
     below = scalar.keys[secret_keys[0] + 1 :]
     if scalar.is_key:
-        return scalar.text not in _FORMS
+        return scalar.text not in FORMS
     return not (len(below) == 1 and below[0] in _REFERENCES)
 
 

@@ -9,13 +9,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from mailctl.errors import Problem
-from mailctl.spec.explain import keys_below, schema_at
+from mailctl.spec.explain import keys_below, meaning, schema_at
 from mailctl.spec.hints import did_you_mean, dotted
 from mailctl.spec.places import FilePlaces
+from mailctl.spec.secrets import FORMS
 from mailctl.spec.values import format_size
 
 SpecPath = tuple[str | int, ...]
 
+# Where a record holds one, what else stands there under a wrong key, or instead of the record, may be one too.
+PASSWORD = "password"  # noqa: S105
 _KEY = "[key]"
 _FORM = re.compile(r"<\w+>")
 _CHOICE = re.compile(r"'([^']*)'")
@@ -28,6 +31,8 @@ def shape_problems(error: ValidationError, places: FilePlaces) -> Iterator[tuple
     for each in error.errors(include_url=False, include_input=False):
         is_key = _KEY in each["loc"]
         path = tuple(part for part in each["loc"] if part != _KEY and not _FORM.fullmatch(str(part)))
+        if each["type"] == "too_short" and places.value(path):
+            continue  # not empty: pydantic counts only the items it could read
         yield path, _problem(each["type"], each["msg"], each.get("ctx", {}), path, is_key, places)
 
 
@@ -39,27 +44,27 @@ def _problem(
     if kind == "extra_forbidden":
         return _unknown(path, places)
     value = places.value(path)
-    if kind == "value_error" and isinstance(value, Mapping) and len(value) == 1:
+    if kind == "value_error" and isinstance(value, Mapping) and len(value) == 1 and not value.keys().isdisjoint(FORMS):
         origin = places.find((*path, *value))  # {file: name}: the name is what is wrong
     else:
         origin = places.find_key(path) if is_key else places.find(path)
     message, hint = _words(kind, text, context, path, value)
-    if kind in _WANTS_MAPPING:
+    if kind in _WANTS_MAPPING and PASSWORD in keys_below(schema_at(path) or {}):
         places.hide(path)
     return Problem(origin, dotted(path[:-1] if is_key else path), message, hint)
 
 
 def _missing(path: SpecPath, places: FilePlaces) -> Problem:
-    schema = schema_at(path) or {}
-    return Problem(
-        places.find(path), dotted(path[:-1]), f"missing key {str(path[-1])!r}", _lower(schema.get("description", ""))
-    )
+    schema = schema_at(path)
+    hint = _lower(meaning(schema)) if schema else ""
+    return Problem(places.find(path), dotted(path[:-1]), f"missing key {str(path[-1])!r}", hint)
 
 
 def _unknown(path: SpecPath, places: FilePlaces) -> Problem:
-    places.hide(path)
     key = str(path[-1])
     known = keys_below(schema_at(path[:-1]) or {})
+    if PASSWORD in known:
+        places.hide(path)
     hint = did_you_mean(key, known) or f"known keys here: {', '.join(known)}"
     return Problem(places.find_key(path), dotted(path[:-1]), f"unknown key {key!r}", hint)
 
@@ -71,6 +76,8 @@ def _words(kind: str, text: str, context: Mapping[str, Any], path: SpecPath, val
         choices = _CHOICE.findall(str(context["expected"]))
         if not isinstance(value, str):
             return f"expected one of {', '.join(choices)}, found {_found(value)}", ""
+        if len(choices) == 1:
+            return f"{value!r} is not {choices[0]}", ""
         return f"{value!r} is not one of {', '.join(choices)}", did_you_mean(value, choices)
     if kind in _WANTS_MAPPING:
         return f"expected a mapping, found {_found(value)}", _hint_for_mapping(path, value)

@@ -41,6 +41,7 @@ from mailctl.spec.values import (
 )
 
 SMALLEST_QUOTA = 2**20
+SMALLEST_MESSAGE_SIZE = 64 * 2**10
 
 
 class Role(StrEnum):
@@ -191,8 +192,9 @@ class Server(Record):
     trusted_networks: tuple[Network, ...] = documented(
         "Networks that may send without a login, added to loopback; never the subnet as such.", "mynetworks", default=()
     )
-    message_size: ByteSize = documented(
-        "The largest message accepted.", "message_size_limit", default=50 * 2**20, ge=64 * 2**10
+    # The limit stands in the type: as an option of the field, pydantic would drop it for a type with its own validator.
+    message_size: Annotated[ByteSize, Field(ge=SMALLEST_MESSAGE_SIZE)] = documented(
+        "The largest message accepted.", "message_size_limit", default=50 * 2**20
     )
 
 

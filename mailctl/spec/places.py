@@ -33,6 +33,14 @@ class FilePlaces:
     def find_key(self, path: Path) -> Origin:
         return self._walk(path, want_key=True)
 
+    def find_both(self, path: Path) -> set[Origin]:
+        """Where the key and the value at `path` stand."""
+        parent = self.value(path[:-1])
+        found = {self.find(path), self.find_key(path)}
+        if path and isinstance(parent, MappingNode) and path[-1] in parent:
+            found.add(parent.value_origin(str(path[-1])))
+        return found
+
     def value(self, path: Path) -> Any:
         """What was written at `path`; None where nothing was."""
         node: Any = self._root
@@ -98,7 +106,7 @@ def fold_key(key: str) -> str:
 
 def excerpt(source: SourceFile, origin: Origin) -> str:
     """The line of `source` at `origin`, and a caret below the column, ready for a terminal."""
-    if not 0 < origin.line <= len(source.lines):
+    if not 0 < origin.line <= len(source.lines) or not source.lines[origin.line - 1].strip():
         return ""
     line, column = masked_line(source, origin.line - 1, origin.column - 1)
     if len(line) > WIDEST_EXCERPT:

@@ -16,6 +16,7 @@ from pydantic import PlainValidator, WithJsonSchema
 from mailctl.spec.nodes import base_folder
 from mailctl.spec.values import Secret
 
+FORMS = ("hash", "file", "env")
 LONGEST_SECRET = 4096
 # Schemes of `doveadm pw -l` on Dovecot 2.3 that are not plain text in disguise.
 HASH = re.compile(
@@ -76,7 +77,9 @@ def _read_file(name: str, folder: Path) -> Secret:
         with path.open("rb") as file:
             content = file.read(LONGEST_SECRET + 1)
     except OSError as error:
-        raise ValueError(f"cannot read the secret file {str(path)!r}: {error.strerror}") from None
+        raise ValueError(
+            f"cannot read the secret file {str(path)!r}: {(error.strerror or str(error)).lower()}"
+        ) from None
     if len(content) > LONGEST_SECRET:
         raise ValueError(f"the secret file {str(path)!r} is longer than {LONGEST_SECRET} bytes")
     try:

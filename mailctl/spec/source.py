@@ -19,9 +19,13 @@ DEEPEST_NESTING = 16
 NotYamlError = yaml.YAMLError
 
 _NULLS = frozenset(("", "~", "null"))
+_UNCLOSED = "did not find expected ',' or"
 _LIBYAML_WORDS = {
     "could not find expected ':'": "a colon is missing after this key",
-    "mapping values are not allowed in this context": "a colon where no key can stand; quote the text if it holds ': '",
+    "mapping values are not allowed in this context": "a colon where no key can stand: the indentation is wrong, "
+    "or a text that holds ': ' needs quotes",
+    "found unexpected ':'": "a colon where no key can stand; write a space after it",
+    "did not find expected node content": "a value is missing before this",
     "did not find expected key": "the indentation does not fit the lines above",
     "did not find expected '-' indicator": "the indentation does not fit the list above",
     "did not find expected ',' or '}'": "a comma or '}' is missing",
@@ -172,14 +176,17 @@ class _Builder:
         if words == "found unexpected end of stream" or mark is None:
             mark = error.context_mark
         place = pack(mark.line, mark.column) if mark else 0
-        message = _LIBYAML_WORDS.get(words, words)
-        hint = "indent with spaces; a tab is not allowed there" if self._has_tab_at(place) else ""
+        message, hint = _LIBYAML_WORDS.get(words, words), ""
+        if self._is_tab(place):
+            message = "a tab where only spaces can stand"
+        elif words.startswith(_UNCLOSED) and error.context_mark:
+            opened = pack(error.context_mark.line, error.context_mark.column)
+            hint = f"it was opened at {self.source.origin(opened)}"
         self.problems.append(Problem(self.source.origin(place), "", f"not valid YAML: {message}", hint))
 
-    def _has_tab_at(self, place: Place) -> bool:
-        lines = self.source.lines
+    def _is_tab(self, place: Place) -> bool:
         line, column = unpack(place)
-        return line < len(lines) and "\t" in lines[line][: column + 1]
+        return self.source.lines[line][column : column + 1] == "\t" if line < len(self.source.lines) else False
 
 
 def _events(source: SourceFile) -> Callable[[], Any]:

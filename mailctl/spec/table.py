@@ -16,7 +16,7 @@ SECRETS = {"password_hash": "hash", "password_file": "file"}
 LISTS = ("send_as", "deliver_to")
 COLUMNS = (ADDRESS, *SECRETS, "kind", "quota", "null_sender", *LISTS)
 
-_CELL = re.compile(r'("(?:[^"]|"")*"|[^,]*)(?:,|$)')
+_CELL = re.compile(r'(?:^|,)("(?:[^"]|"")*"|[^,]*)')
 
 
 class TableFile(SourceFile):
@@ -83,6 +83,7 @@ class Table:
         for index, name in enumerate(self.columns):
             if name not in COLUMNS:
                 hint = did_you_mean(name, COLUMNS) or f"columns: {', '.join(COLUMNS)}"
+                hint = "separate columns by commas" if ";" in name else hint
                 self._report(0, index, f"unknown column {name!r}", hint)
             elif name in self.columns[:index]:
                 self._report(0, index, f"the column {name!r} is repeated")
