@@ -72,7 +72,11 @@ class Journal:
 
     @property
     def is_verified(self) -> bool:
-        return any(self.steps(Step.VERIFIED))
+        return self.has(Step.VERIFIED)
+
+    def has(self, step: Step) -> bool:
+        """Whether the apply came as far as `step`."""
+        return any(record.step is step for record in self.records)
 
 
 def read_unfinished(host: Host, target: Target) -> Journal | None:

@@ -90,9 +90,9 @@ def undo(host: Host, target: Target, journal: Journal, say: Say) -> None:
 
 def _replaced_tree(host: Host, target: Target, journal: Journal) -> Tree | None:
     """The files as the apply of `journal` left them, or meant to; None where it had replaced nothing."""
-    replaced = [PurePosixPath(facts["path"]) for facts in journal.steps(Step.REPLACE)]
-    if not replaced:
+    if not journal.has(Step.REPLACE):
         return None
+    replaced = [PurePosixPath(facts["path"]) for facts in journal.steps(Step.REPLACE)]
     live = _live_tree(host, target, journal)
     staged = ((path, host.read(journal.work / "files" / path.relative_to("/"))) for path in replaced)
     changed = {path: RenderedFile(path, content) for path, content in staged if content is not None}

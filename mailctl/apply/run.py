@@ -29,7 +29,7 @@ from mailctl.apply.preflight import refuse_loss, require_fit
 from mailctl.apply.recover import Say, finish, lock_path, undo
 from mailctl.apply.signals import uninterrupted
 from mailctl.apply.staging import build, check, refuse, require_tables, stage_files
-from mailctl.apply.switch import commit, has_replaced, plan_replacements, prepare, set_directories
+from mailctl.apply.switch import commit, plan_replacements, prepare, set_directories
 from mailctl.components import registry
 from mailctl.components.base import ReloadKind
 from mailctl.errors import BusyError, MailctlError, Problem, UsageError
@@ -124,7 +124,7 @@ def _transaction(host: Host, target: Target, name: str, number: int, say: Say) -
             journal.write(Step.VERIFIED)
     except BaseException as error:
         undo(host, target, journal, say)
-        say("the old configuration is back and serves" if has_replaced(journal) else "nothing was changed")
+        say("the old configuration is back and serves" if journal.has(Step.REPLACE) else "nothing was changed")
         if isinstance(error, OSError):
             raise _storage_failure(error) from error
         raise

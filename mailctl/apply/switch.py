@@ -124,11 +124,6 @@ def prepared_paths(journal: Journal) -> list[PurePosixPath]:
     return [PurePosixPath(name) for name in dict.fromkeys(names)]
 
 
-def has_replaced(journal: Journal) -> bool:
-    """Whether the apply of `journal` came as far as touching a live file."""
-    return any(journal.steps(Step.REPLACE))
-
-
 def not_put_back(host: Host, journal: Journal) -> Iterator[PurePosixPath]:
     """The files of which the new version is still in place."""
     return (path for path in prepared_paths(journal) if host.stat(_beside(path, OLD)) is not None)
