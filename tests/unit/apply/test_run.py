@@ -108,11 +108,11 @@ def test_an_old_file_that_cannot_be_put_back_is_named(server: Server, monkeypatc
         rename(source, destination)
 
     fails("probe", "no answer", server)
-    monkeypatch.setattr(server.host, "rename", broken)
-    with pytest.raises(RollbackError, match="Input/output error") as failure:
-        server.apply(OTHER_SPEC)
+    with monkeypatch.context() as patch:
+        patch.setattr(server.host, "rename", broken)
+        with pytest.raises(RollbackError, match="Input/output error") as failure:
+            server.apply(OTHER_SPEC)
     assert "/etc/postfix/main.cf" in {str(problem.origin) for problem in failure.value.problems}
-    monkeypatch.undo()
     server.host.programs.pop("probe")
     assert server.apply(OTHER_SPEC) == 2
     assert server.said[0] == "an interrupted apply was undone: the configuration before it serves"
