@@ -53,9 +53,7 @@ def up(session: Session, name: str) -> None:
     host = _host(session)
     session.require_root("lab up")
     options = [*(["--host", session.host_name] if session.host_name else []), *(["-q"] if session.quiet else [])]
-    running = bring_up(
-        host, name, session.load_spec(), session.find_spec(), options=options, shows_plan=session.verbose
-    )
+    running = bring_up(host, name, session.load_spec(), session.find_spec(), options, shows_plan=session.verbose)
     found = read_status(running, name)
     session.emit(str(found), found.as_json())
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from mailctl.errors import BusyError, MailctlError
+from mailctl.errors import BusyError, MailctlError, NeedsRootError
 from mailctl.host import LocalHost
 from mailctl.lab.places import LABS, find_lab, lab_folder
 from mailctl.lab.zone import read_key_records, server_zone
@@ -22,30 +22,18 @@ STDERR = 2
 
 
 def bring_up(
-    host: LocalHost,
-    name: str,
-    spec: Spec,
-    spec_file: Path,
-    *,
-    options: Sequence[str] = (),
-    shows_plan: bool = False,
-    dies_with_us: bool = False,
+    host: LocalHost, name: str, spec: Spec, spec_file: Path, options: Sequence[str] = (), *, shows_plan: bool = False
 ) -> Sandbox:
     """Start the lab called `name` and apply the spec inside it; returns once its server takes mail.
 
-    Args:
-        options: further words for `mailctl apply`, such as `--host mx2`.
-        shows_plan: whether what apply prints is shown, on stderr.
+    Args: as of `serve`.
 
     Raises:
         BusyError: it is up already.
         MailctlError: apply failed inside; the lab stays up, to be looked at.
     """
-    lab = start_lab(host, name, spec, spec_file.resolve(), dies_with_us=dies_with_us)
-    apply_inside(lab, spec_file.resolve(), options, shows_plan=shows_plan)
-    inside = LocalHost(lab.path("/"))
-    lab.publish(server_zone(spec, read_key_records(inside, spec, DEBIAN_12)))
-    wait_until_serving(lab)
+    lab = start_lab(host, name, spec, spec_file)
+    serve(lab, spec, spec_file, options, shows_plan=shows_plan)
     return lab
 
 
@@ -55,19 +43,22 @@ def start_lab(
     """A lab without services yet: a machine as it is before the first apply.
 
     Raises:
+        NeedsRootError: only root makes namespaces.
         BusyError: a lab of this name is up.
     """
     folder = lab_folder(name)
-    existing = find_lab(host, name)
+    if not host.is_root():
+        raise NeedsRootError("a lab needs root", hint="run it with sudo")
     host.make_directory(LABS, 0o700)
-    with host.lock(LABS / f".{name}.lock"):
+    with host.lock(_lock_file(name)):
+        existing = find_lab(host, name)
         if existing and existing.is_alive():
             raise BusyError(f"the lab {name!r} is up already", hint=f"end it with `mailctl lab down --name {name}`")
         host.remove_tree(folder)
         host.make_directory(folder, 0o700)
         settings = Settings(
             hostname=spec.server.hostname,
-            visible=(str(spec_file.parent),),
+            visible=(str(spec_file.resolve().parent),),
             empty=(str(target.postfix_queue_dir), str(target.mail_dir), str(target.state_dir)),
             users=(target.vmail_user,),
         )
@@ -77,18 +68,27 @@ def start_lab(
     return lab
 
 
-def apply_inside(lab: Sandbox, spec_file: Path, options: Sequence[str] = (), *, shows_plan: bool = False) -> None:
-    """Run `mailctl apply` as on a real server; its messages go to stderr, and with `shows_plan` all it prints.
+def serve(lab: Sandbox, spec: Spec, spec_file: Path, options: Sequence[str] = (), *, shows_plan: bool = False) -> None:
+    """Apply the spec inside and publish its keys; returns once port 25 greets.
+
+    Args:
+        options: further words for `mailctl apply`, such as `--host mx2`.
+        shows_plan: whether what apply prints is shown, on stderr, where its messages go in any case.
 
     Raises:
-        MailctlError: it failed.
+        MailctlError: apply failed, or the server does not take mail.
     """
+    with Path(os.devnull).open("wb") as nowhere:
+        _apply(lab, spec_file.resolve(), options, STDERR if shows_plan else nowhere.fileno())
+    inside = LocalHost(lab.path("/"))
+    lab.publish(server_zone(spec, read_key_records(inside, spec, DEBIAN_12)))
+    wait_until_serving(lab)
+
+
+def _apply(lab: Sandbox, spec_file: Path, options: Sequence[str], stdout: int) -> None:
     command = [*lab.entering(), *python_module("mailctl", "apply", "-y", "-f", str(spec_file), *options)]
     # The environment is the user's: a spec may name passwords by variable.
-    environment = os.environ | PYTHON_ENVIRONMENT
-    with Path(os.devnull).open("wb") as nowhere:
-        stdout = STDERR if shows_plan else nowhere.fileno()
-        status = lab.host.spawn(command, stdout=stdout, environment=environment).wait()
+    status = lab.host.spawn(command, stdout=stdout, environment=os.environ | PYTHON_ENVIRONMENT).wait()
     if status:
         raise MailctlError(
             f"apply failed inside the lab with exit code {status}",
@@ -110,13 +110,23 @@ def wait_until_serving(lab: Sandbox, timeout: float = SERVING_TIMEOUT) -> None:
 
 
 def bring_down(host: LocalHost, name: str) -> bool:
-    """End the lab called `name` and remove all it left; False when there was nothing to end."""
+    """End the lab called `name` and remove all it left; False when there was nothing to end.
+
+    Raises:
+        BusyError: it is being started or ended.
+    """
     lab = find_lab(host, name)
     if lab is None:
         return False
-    lab.stop()
-    host.remove_tree(lab_folder(name))
+    with host.lock(_lock_file(name)):
+        lab.stop()
+        host.remove_tree(lab_folder(name))
+        host.remove(_lock_file(name))
     return True
+
+
+def _lock_file(name: str) -> PurePosixPath:
+    return LABS / f".{name}.lock"
 
 
 def _is_greeted() -> bool:

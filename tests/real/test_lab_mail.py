@@ -1,0 +1,225 @@
+"""The lab as its users see it: mail in, mail out, and who is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dkim
+import dns.resolver
+import pytest
+from conftest import Lab, run_mailctl
+
+from mailctl.lab.log import lines_of_message
+from mailctl.sandbox import Fault
+from mailctl.sandbox.network import OUTSIDE_IPV4
+from mailctl.sandbox.process import Process
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    (tmp_path / "password").write_text("pw-ali\n")
+    return tmp_path / "password"
+
+
+@pytest.fixture
+def isp_is_down(lab: Lab) -> Iterator[None]:
+    lab.sandbox.disturb("email-smtp.eu-west-1.amazonaws.com", Fault.DOWN)
+    yield
+    lab.sandbox.disturb("email-smtp.eu-west-1.amazonaws.com", None)
+
+
+def test_mail_from_outside_is_read_over_imap(lab: Lab) -> None:
+    outcome = lab.send("stranger@partner.example", "ali@example.org", subject="to the mailbox")
+    assert outcome.is_accepted
+    assert b"Received: from outside.client.example" in lab.wait_for_mail("ali@example.org", "to the mailbox")
+
+
+@pytest.mark.parametrize(
+    ("recipient", "code"), [("nobody@example.org", 550), ("x@elsewhere.example", 554), ("ali@nowhere.invalid", 554)]
+)
+def test_who_is_not_ours_is_refused(lab: Lab, recipient: str, code: int) -> None:
+    outcome = lab.send("stranger@partner.example", recipient)
+    assert not outcome.is_accepted
+    assert outcome.replies[recipient].code == code
+
+
+def test_each_recipient_gets_its_own_reply(lab: Lab) -> None:
+    outcome = lab.send("stranger@partner.example", "ali@example.org", "nobody@example.org")
+    assert {address: reply.code for address, reply in outcome.replies.items()} == {
+        "ali@example.org": 250,
+        "nobody@example.org": 550,
+    }
+    assert outcome.queue_id
+    assert not outcome.is_accepted
+
+
+@pytest.mark.parametrize("source", ["192.0.2.201", "2001:db8::201"])
+def test_the_server_sees_the_client_as_an_outsider(lab: Lab, source: str) -> None:
+    outcome = lab.send("stranger@partner.example", "x@elsewhere.example", source=source)
+    assert outcome.replies["x@elsewhere.example"].code == 554
+    assert f"[{source}]" in lab.log()
+
+
+def test_a_wrong_password_is_refused(lab: Lab) -> None:
+    outcome = lab.send("ali@example.org", "x@far.example", port=465, login="ali@example.org", password="wrong")
+    assert outcome.replies["x@far.example"].code == 535
+
+
+def test_mail_leaves_through_the_relay_of_its_route(lab: Lab) -> None:
+    assert lab.submit("ali@example.org", "carol@partner.example").is_accepted
+    message = lab.wait_for_left("carol@partner.example")
+    assert (message.host, message.port, message.login) == ("smtp.isp.example", 587, "example")
+    assert message.tls == "TLSv1.3"
+
+
+def test_an_internal_relay_is_reached_by_its_address(lab: Lab) -> None:
+    assert lab.submit("ali@example.org", "someone@intra.example.org", port=465).is_accepted
+    message = lab.wait_for_left("someone@intra.example.org")
+    assert (message.host, message.port, message.login) == ("10.0.0.5", 25, "")
+
+
+def test_direct_mail_goes_to_the_mx(lab: Lab) -> None:
+    assert lab.submit("ali@example.org", "dan@far.example").is_accepted
+    assert lab.wait_for_left("dan@far.example").host == "mx.far.example"
+
+
+def test_a_relay_that_is_down_is_replaced_by_the_next(lab: Lab, isp_is_down: None) -> None:
+    assert lab.submit("editor@news.example.org", "reader@far.example").is_accepted
+    assert lab.wait_for_left("reader@far.example").host == "smtp.isp.example"
+
+
+def test_what_leaves_is_signed_with_the_key_the_world_finds(lab: Lab) -> None:
+    assert lab.submit("ali@example.org", "verifier@far.example").is_accepted
+    message = lab.wait_for_left("verifier@far.example")
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [OUTSIDE_IPV4]
+
+    def find(name: bytes, timeout: float = 5) -> bytes:
+        return b"".join(resolver.resolve(name.decode(), "TXT", lifetime=timeout)[0].strings)
+
+    assert lab.sandbox.call_outside(lambda: dkim.verify(message.content, dnsfunc=find))
+    # The same key does not vouch for other words.
+    altered = message.content.replace(b"hello", b"goodbye")
+    assert not lab.sandbox.call_outside(lambda: dkim.verify(altered, dnsfunc=find))
+
+
+def test_a_message_is_followed_through_the_log(lab: Lab) -> None:
+    outcome = lab.send("stranger@partner.example", "bob@example.org", subject="to be followed")
+    lab.wait_for_mail("bob@example.org", "to be followed")
+    other = lab.send("stranger@partner.example", "ali@example.org")
+    lines = list(lines_of_message(lab.log().splitlines(), outcome.queue_id))
+    assert any("status=sent" in line for line in lines)
+    assert any("saved mail to INBOX" in line for line in lines)
+    assert not any(other.queue_id in line for line in lines)
+
+
+class TestCommands:
+    """The verbs themselves, as a user types them."""
+
+    def test_send_tells_what_was_refused(self, lab: Lab) -> None:
+        done = run_mailctl(
+            "lab", "send", "--name", lab.name, "--from", "a@far.example", "--to", "nobody@example.org", "--json"
+        )
+        assert done.returncode == 1
+        found = json.loads(done.stdout)
+        assert found["accepted"] is False
+        assert found["recipients"][0]["code"] == 550
+
+    def test_send_and_read_with_a_password_file(self, lab: Lab, password_file: Path) -> None:
+        login = ("--password-file", str(password_file))
+        arguments = ("--from", "ali@example.org", "--to", "ali@example.org", "--subject", "to myself", "--port", "465")
+        sent = run_mailctl("lab", "send", "--name", lab.name, *arguments, "--login", "ali@example.org", *login)
+        assert sent.returncode == 0, sent.stderr
+        lab.wait_for_mail("ali@example.org", "to myself")
+        read = run_mailctl("lab", "read", "--name", lab.name, "ali@example.org", *login)
+        assert read.returncode == 0, read.stderr
+        assert "Subject: to myself" in read.stdout
+        assert "pw-ali" not in sent.stdout + sent.stderr + read.stdout + lab.log()
+
+    def test_a_password_nobody_can_type_is_a_sentence(self, lab: Lab) -> None:
+        done = run_mailctl("lab", "read", "--name", lab.name, "ali@example.org", "--no-input")
+        assert done.returncode == 64
+        assert "--password-file" in done.stderr
+
+    def test_a_refused_login_is_a_sentence(self, lab: Lab, password_file: Path) -> None:
+        done = run_mailctl("lab", "read", "--name", lab.name, "bob@example.org", "--password-file", str(password_file))
+        assert done.returncode == 1
+        assert "Authentication failed" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_status_shows_services_and_what_left(self, lab: Lab) -> None:
+        lab.submit("ali@example.org", "status@far.example")
+        lab.wait_for_left("status@far.example")
+        found = json.loads(run_mailctl("lab", "status", "--name", lab.name, "--json").stdout)
+        assert found["services"] == {"postfix": True, "dovecot": True, "opendkim": True}
+        assert ["status@far.example"] in [message["recipients"] for message in found["left"]]
+
+    def test_status_shows_what_waits_and_why(self, lab: Lab) -> None:
+        lab.submit("ali@example.org", "defer-451@far.example")
+        lab.wait_for(lambda: "status=deferred" in lab.log() or None, "nothing was deferred")
+        shown = run_mailctl("lab", "status", "--name", lab.name).stdout
+        assert "<defer-451@far.example>" in shown
+        assert "as the recipient asks" in shown
+        lab.run("postsuper", "-d", "ALL")
+
+    def test_exec_runs_inside(self, lab: Lab) -> None:
+        done = run_mailctl("lab", "exec", "--name", lab.name, "--", "hostname", "--fqdn")
+        assert (done.returncode, done.stdout) == (0, "mx1.example.org\n")
+
+    def test_world_lists_what_it_was_told(self, lab: Lab) -> None:
+        assert run_mailctl("lab", "world", "--name", lab.name, "Sick.example", "down").stdout == "sick.example down\n"
+        assert run_mailctl("lab", "world", "--name", lab.name, "sick.example", "well").stdout == ""
+
+    def test_log_of_one_message(self, lab: Lab) -> None:
+        outcome = lab.send("stranger@partner.example", "bob@example.org", subject="for the log")
+        lab.wait_for_mail("bob@example.org", "for the log")
+        done = run_mailctl("lab", "log", "--name", lab.name, "--id", outcome.queue_id)
+        assert done.stdout.count(outcome.queue_id) >= 4
+        assert "bob@example.org" in done.stdout
+
+    def test_a_second_up_is_refused(self, lab: Lab) -> None:
+        done = run_mailctl("lab", "up", "--name", lab.name, "-f", str(lab.spec_file))
+        assert done.returncode == 75
+        assert "is up already" in done.stderr
+
+    def test_root_makes_no_sense(self, lab: Lab, tmp_path: Path) -> None:
+        assert run_mailctl("lab", "status", "--name", lab.name, "--root", str(tmp_path)).returncode == 64
+
+
+def test_any_verb_runs_inside(lab: Lab) -> None:
+    done = lab.mailctl("plan", "-f", str(lab.spec_file))
+    assert done.returncode == 0, done.stderr
+    assert "No changes" in done.stdout
+
+
+def test_the_host_was_not_touched(lab: Lab) -> None:
+    for path in ("/etc/opendkim/KeyTable", "/etc/dovecot/mailctl.users", "/var/lib/mailctl"):
+        assert lab.sandbox.path(path).exists()
+        assert not Path(path).exists()
+    assert "mailctl" not in Path("/etc/postfix/main.cf").read_text()
+
+
+def test_up_and_down_leave_nothing(example_file: Path, lab: Lab) -> None:
+    mounts = Path("/proc/mounts").read_text()
+    up = run_mailctl("lab", "up", "--name", "test-up-down", "-f", str(example_file), "--json")
+    try:
+        assert up.returncode == 0, up.stderr
+        found = json.loads(up.stdout)
+        assert found["services"]["postfix"]
+        # The one of the other tests has the same addresses, and another queue.
+        first = lab.send("stranger@partner.example", "ali@example.org")
+        assert lab.log().count(first.queue_id) > 0
+        assert first.queue_id not in run_mailctl("lab", "log", "--name", "test-up-down").stdout
+    finally:
+        down = run_mailctl("lab", "down", "--name", "test-up-down")
+    assert down.returncode == 0, down.stderr
+    assert not list(Path(found["folder"]).parent.glob("*test-up-down*"))
+    assert [Process.find(pid) for pid in found["pids"].values()] == [None, None]
+    assert Path("/proc/mounts").read_text() == mounts
+    again = run_mailctl("lab", "down", "--name", "test-up-down")
+    assert again.returncode == 0
+    assert "no lab" in again.stderr
