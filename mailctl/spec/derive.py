@@ -27,7 +27,6 @@ class Login:
     has_mailbox: bool
     quota: int
     domain_quota: int
-    may_send_null: bool
     path: SpecPath
 
 
@@ -68,14 +67,18 @@ def logins(spec: Spec) -> Iterator[Login]:
                 has_mailbox=mailbox.kind is MailboxKind.MAILBOX,
                 quota=spec.quota.mailbox if mailbox.quota is None else mailbox.quota,
                 domain_quota=record.quota,
-                may_send_null=mailbox.null_sender,
                 path=("domains", domain, "mailboxes", name),
             )
 
 
 def virtual_mailboxes(spec: Spec) -> Iterator[str]:
     """Addresses with a Maildir of their own."""
-    return (login.address for login in logins(spec) if login.has_mailbox)
+    return (address for address, each in _mailboxes(spec) if each.kind is MailboxKind.MAILBOX)
+
+
+def null_senders(spec: Spec) -> Iterator[str]:
+    """Logins that may send with the null sender."""
+    return (address for address, each in _mailboxes(spec) if each.null_sender)
 
 
 def hosts_mail(spec: Spec) -> bool:
@@ -151,7 +154,7 @@ def sender_owners(spec: Spec) -> Mapping[str, tuple[str, ...]]:
     """The logins that may send as an address: its own, those an alias reaches, those with it in `send_as`."""
     owners: dict[str, dict[str, None]] = {}
     rows = {row.address: row for row in alias_rows(spec) if not row.address.startswith("@")}
-    users = {login.address for login in logins(spec)}
+    users = {address for address, _ in _mailboxes(spec)}
     for address in users:
         owners.setdefault(address, {})[address] = None
     for address, row in rows.items():
@@ -170,7 +173,7 @@ def pattern_sender_owners(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:
     if not patterns:
         return
     rows = {row.address: row for row in alias_rows(spec) if not row.address.startswith("@")}
-    users = {login.address for login in logins(spec)}
+    users = {address for address, _ in _mailboxes(spec)}
     for row in patterns:
         found = reachable_logins(row.targets, rows, users)
         if found:
@@ -192,6 +195,14 @@ def reachable_logins(targets: tuple[str, ...], rows: Mapping[str, AliasRow], use
         elif address in rows:
             waiting.extend(rows[address].targets)
     return found
+
+
+def _mailboxes(spec: Spec) -> Iterator[tuple[str, Mailbox]]:
+    return (
+        (f"{name}@{domain}", mailbox)
+        for domain, record in spec.domains.items()
+        for name, mailbox in record.mailboxes.items()
+    )
 
 
 def _needs_identity_rows(record: DomainRecord) -> bool:

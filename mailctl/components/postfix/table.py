@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import groupby
 
-from mailctl.render import UnsafeValueError, refuse_control_characters
+from mailctl.render import UnsafeValueError
 from mailctl.target import Target
 from mailctl.tree import PUBLIC_MODE, SECRET_MODE
 
 TABLES_PARAMETER = "mailctl_tables"
+MANAGED = "# Managed by mailctl: edit the spec, not this file."
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -32,7 +34,7 @@ class TableKind(StrEnum):
     TEXT = "texthash"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """One lookup table; `about` heads its file, a private one is readable by root only."""
 
@@ -57,6 +59,7 @@ class Table:
         """The table as a value of main.cf."""
         return f"{self.table_type(target)}:${TABLES_PARAMETER}/{self.name}"
 
+    @cached_property
     def source(self) -> bytes:
         """The text postmap reads.
 
@@ -66,10 +69,10 @@ class Table:
         if self.kind is not TableKind.PCRE:
             _refuse_unless(_ADDRESS if self.kind is TableKind.ALIASES else _KEY, (key for key, _ in self.rows))
         separator = ": " if self.kind is TableKind.ALIASES else " "
-        lines = [refuse_control_characters(f"{key}{separator}{value}" if value else key) for key, value in self.rows]
-        return "\n".join(
-            [f"# {self.about}", "# Managed by mailctl: edit the spec, not this file.", *lines, ""]
-        ).encode()
+        lines = [f"{key}{separator}{value}" if value else key for key, value in self.rows]
+        if not "".join(lines).isprintable():
+            raise UnsafeValueError(f"a control character would change the structure of the table {self.name}")
+        return "\n".join([f"# {self.about}", MANAGED, *lines, ""]).encode()
 
 
 def sorted_rows(rows: Mapping[str, str] | Iterable[tuple[str, str]]) -> Rows:

@@ -17,7 +17,7 @@ from mailctl.spec.derive import (
     alias_rows,
     hosts_mail,
     is_pattern,
-    logins,
+    null_senders,
     pattern_rows,
     pattern_sender_owners,
     sender_owners,
@@ -57,16 +57,14 @@ def render_tables(tables: Iterable[Table], directory: PurePosixPath) -> Iterator
     """The sources of the tables; building them is `build`."""
     yield RenderedDirectory(directory)
     for table in tables:
-        yield RenderedFile(
-            directory / table.name, table.source(), table.mode, is_secret=table.is_private, is_table=True
-        )
+        yield RenderedFile(directory / table.name, table.source, table.mode, is_secret=table.is_private, is_table=True)
 
 
 def _fingerprint(table: Table) -> bytes:
     if not table.is_private:
-        return hashlib.sha256(table.source()).digest()
+        return hashlib.sha256(table.source).digest()
     # Everybody may read the directory's name in main.cf, and must not be able to try passwords against it.
-    return hashlib.scrypt(table.source(), salt=table.name.encode(), n=2**14, r=8, p=1)
+    return hashlib.scrypt(table.source, salt=table.name.encode(), n=2**14, r=8, p=1)
 
 
 def _hosting_tables(spec: Spec) -> Iterator[Table]:
@@ -86,7 +84,7 @@ def _submission_tables(spec: Spec) -> Iterator[Table]:
     patterns = pattern_table_rows(pattern_sender_owners(spec))
     if patterns:
         yield Table("sender_login_pcre", "Envelope senders by pattern.", patterns, TableKind.PCRE)
-    unbound = sorted_rows((login.address, "OK") for login in logins(spec) if login.may_send_null)
+    unbound = sorted_rows((address, "OK") for address in null_senders(spec))
     if unbound:
         yield Table("null_sender", "Logins that may send with the null sender.", unbound)
     yield Table(
@@ -99,10 +97,11 @@ def _submission_tables(spec: Spec) -> Iterator[Table]:
 
 def _sender_login_rows(spec: Spec) -> Rows:
     rows = {address: join_addresses(owners) for address, owners in sender_owners(spec).items()}
-    for row in alias_rows(spec):
-        domain = row.address.rpartition("@")[2]
-        # A pattern of the same domain may match an alias that leads outside; its owner gains no right to send as it.
-        if not row.address.startswith("@") and any(map(is_pattern, spec.domains[domain].aliases)):
+    with_patterns = {domain for domain, record in spec.domains.items() if any(map(is_pattern, record.aliases))}
+    for row in alias_rows(spec) if with_patterns else ():
+        localpart, _, domain = row.address.rpartition("@")
+        # A pattern may match an alias that leads outside; its owner gains no right to send as that alias.
+        if localpart and domain in with_patterns:
             rows.setdefault(row.address, NOBODY)
     return sorted_rows(rows)
 
