@@ -20,6 +20,10 @@ PACKAGES = {
     "dovecot": "dovecot-core dovecot-imapd dovecot-lmtpd",
     "doveconf": "dovecot-core dovecot-imapd dovecot-lmtpd",
     "doveadm": "dovecot-core dovecot-imapd dovecot-lmtpd",
+    "dovecot-lda": "dovecot-core",
+    "quota-status": "dovecot-core",
+    "imap": "dovecot-imapd",
+    "lmtp": "dovecot-lmtpd",
     "opendkim": "opendkim opendkim-tools",
     "openssl": "openssl",
 }

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from mailctl.components.service import Daemon
 from mailctl.errors import Problem
 from mailctl.host import Host
 from mailctl.spec.model import Spec
@@ -60,6 +61,9 @@ class Component(Protocol):
 
     def required_programs(self, spec: Spec) -> tuple[str, ...]:
         """Programs that must be installed before anything is written."""
+
+    def daemon(self, target: Target) -> Daemon | None:
+        """The process that serves; None where nothing runs."""
 
     def render(self, spec: Spec, target: Target) -> Iterable[RenderedFile | RenderedDirectory]:
         """Its files; pure: no clock, no environment, same input same bytes."""

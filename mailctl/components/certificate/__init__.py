@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from mailctl.components.base import Action, ReloadKind, Staged, always_enabled, nothing_to_verify
 from mailctl.components.certificate.pairs import check_pairs
 from mailctl.components.certificate.self_signed import ensure_self_signed
+from mailctl.components.service import Daemon
 from mailctl.errors import Problem
 from mailctl.host import Host
 from mailctl.spec.model import Spec
@@ -45,6 +46,10 @@ def build(host: Host, spec: Spec, target: Target, tree: Tree) -> list[Problem]:
 def check(host: Host, spec: Spec, target: Target, staged: Staged) -> list[Problem]:
     # Keys are readable by root only, and under --root the certificates of the live host are not there.
     return check_pairs(host, spec, target) if host.is_live() and host.is_root() else []
+
+
+def daemon(target: Target) -> Daemon | None:
+    return None
 
 
 def action(before: Tree, after: Tree) -> Action:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mailctl.components.base import Action, ReloadKind, Staged
 from mailctl.components.dovecot.domain_quota import make_counters
-from mailctl.components.dovecot.live import perform, verify
+from mailctl.components.dovecot.live import daemon, perform, verify
 from mailctl.components.dovecot.users import render_users
 from mailctl.components.dovecot.view import (
     LOCAL_DELIVERY_AGENT,
@@ -34,6 +34,7 @@ __all__ = (
     "action",
     "build",
     "check",
+    "daemon",
     "enabled",
     "perform",
     "render",
@@ -89,7 +90,9 @@ def action(before: Tree, after: Tree) -> Action:
     """Listeners, too, come and go with a reload (tried on 2.3.19); an own restart is never needed."""
     conf = conf_file(DEBIAN_12)
     if conf in after.files and after.files[conf] != before.files.get(conf):
-        return Action(NAME, ReloadKind.RELOAD, "dovecot.conf changed")
+        return Action(
+            NAME, ReloadKind.RELOAD, "dovecot.conf changed" if conf in before.files else "first configuration"
+        )
     logins = (users_file(DEBIAN_12), smtp_users_file(DEBIAN_12))
     changed = any(after.files.get(path) != before.files.get(path) for path in logins)
     return Action(NAME, ReloadKind.NOTHING, "it reads changed logins by itself" if changed else "")

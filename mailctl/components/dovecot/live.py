@@ -25,6 +25,10 @@ from mailctl.target import Target
 DAEMON = Daemon("Dovecot", "dovecot.service", "dovecot", PurePosixPath("/run/dovecot/master.pid"))
 
 
+def daemon(target: Target) -> Daemon:
+    return DAEMON
+
+
 def perform(host: Host, target: Target, action: Action) -> None:
     """Reload Dovecot, or start it where it does not run.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mailctl.components.base import Action, ReloadKind, Staged
 from mailctl.components.opendkim.check import check_conf, check_keys
-from mailctl.components.opendkim.live import perform, verify
+from mailctl.components.opendkim.live import daemon, perform, verify
 from mailctl.components.opendkim.view import (
     Keys,
     OpenDkimView,
@@ -35,6 +35,7 @@ __all__ = (
     "action",
     "build",
     "check",
+    "daemon",
     "enabled",
     "perform",
     "render",
@@ -84,6 +85,8 @@ def action(before: Tree, after: Tree) -> Action:
     conf = DEBIAN_12.opendkim_conf
     if conf not in after.files:
         return Action(NAME, ReloadKind.NOTHING)
+    if conf not in before.files:
+        return Action(NAME, ReloadKind.RESTART, "first configuration")
     changed = [option for option in RESTART_OPTIONS if _option(before, option) != _option(after, option)]
     if changed:
         return Action(NAME, ReloadKind.RESTART, f"{', '.join(changed)} changed")

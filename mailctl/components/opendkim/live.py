@@ -24,6 +24,10 @@ from mailctl.target import Target
 DAEMON = Daemon("OpenDKIM", "opendkim.service", "opendkim", PID_FILE)
 
 
+def daemon(target: Target) -> Daemon:
+    return DAEMON
+
+
 def perform(host: Host, target: Target, action: Action) -> None:
     """Reload OpenDKIM, or start it where it does not run.
 

@@ -11,7 +11,7 @@ from mailctl.components.base import always_enabled
 from mailctl.components.postfix.build import build
 from mailctl.components.postfix.check import check
 from mailctl.components.postfix.files import render
-from mailctl.components.postfix.service import NAME, action, perform, verify
+from mailctl.components.postfix.service import NAME, action, daemon, perform, verify
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 
@@ -20,6 +20,7 @@ __all__ = [
     "action",
     "build",
     "check",
+    "daemon",
     "enabled",
     "perform",
     "render",

@@ -65,15 +65,15 @@ def perform(host: Host, target: Target, action: Action) -> None:
     Raises:
         MailctlError: it did not come back.
     """
-    daemon = _daemon(target)
-    is_running = running_pid(host, daemon) is not None
+    process = daemon(target)
+    is_running = running_pid(host, process) is not None
     if action.kind is ReloadKind.RESTART:
-        _restart(host, target, daemon, is_running)
+        _restart(host, target, process, is_running)
     elif action.kind is ReloadKind.RELOAD and is_running:
-        _control(host, target, daemon, "reload")
+        _control(host, target, process, "reload")
     else:
         return
-    wait_until_running(host, daemon)
+    wait_until_running(host, process)
     if not _answers(host, SMTP_PORT):
         raise MailctlError("Postfix does not answer on port 25", hint="the mail log says why")
 
@@ -81,7 +81,7 @@ def perform(host: Host, target: Target, action: Action) -> None:
 def verify(host: Host, spec: Spec, target: Target) -> list[Problem]:
     """Whether Postfix runs, and greets on its ports; a stopped one is only worth a warning."""
     origin = Origin(str(target.postfix_dir / MAIN_CF))
-    if running_pid(host, _daemon(target)) is None:
+    if running_pid(host, daemon(target)) is None:
         hint = "files are in place; start it with `systemctl start postfix` or `postfix start`"
         return [Problem(origin, "", "Postfix is not running", hint=hint, severity=Severity.WARNING)]
     ports = (SMTP_PORT, SUBMISSION_PORT) if takes_logins(spec) else (SMTP_PORT,)
@@ -104,7 +104,8 @@ def _content(tree: Tree, name: str) -> str:
     return next((file.content.decode() for file in tree if file.path.name == name), "")
 
 
-def _daemon(target: Target) -> Daemon:
+def daemon(target: Target) -> Daemon:
+    """The master process, and the unit whose state counts."""
     unit = "postfix.service" if target.postfix_version >= FIRST_WITH_ONE_UNIT else "postfix@-.service"
     return Daemon(NAME, unit, "master", target.postfix_queue_dir / "pid/master.pid")
 

@@ -59,6 +59,10 @@ def check(host: Host, spec: Spec, target: Target, staged: Staged) -> list[Proble
     return _problems(host.run(["postconf", "-c", staged.path(target.postfix_dir), "-n"]), "main.cf")
 
 
+def daemon(target: Target) -> None:
+    return None
+
+
 def action(before: Tree, after: Tree) -> Action:
     same = all(before.files.get(path) == after.files.get(path) for path in (MAIN_CF, MASTER_CF, SIGNER))
     if same or MAIN_CF not in after.files:
