@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,10 +50,17 @@ def test_a_further_domain_is_a_reload() -> None:
     assert "KeyTable" in found.reason
 
 
-def test_the_first_apply_is_a_restart_because_the_socket_moves() -> None:
-    found = opendkim.action(Tree({}), tree_of("one-domain"))
-    assert found.kind is ReloadKind.RESTART
-    assert "Socket" in found.reason
+def test_the_first_apply_is_a_restart() -> None:
+    """Whatever OpenDKIM served before, it was on another socket."""
+    assert opendkim.action(Tree({}), tree_of("one-domain")).kind is ReloadKind.RESTART
+
+
+def test_another_socket_is_a_restart() -> None:
+    before = tree_of("one-domain")
+    conf = before.files[DEBIAN_12.opendkim_conf]
+    moved = replace(conf, content=conf.content.replace(b"opendkim.sock", b"other.sock"))
+    found = opendkim.action(before, Tree.of([*(file for file in before if file is not conf), moved]))
+    assert (found.kind, found.reason) == (ReloadKind.RESTART, "Socket changed")
 
 
 def test_nothing_changed_nothing_to_do() -> None:
