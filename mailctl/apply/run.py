@@ -54,6 +54,17 @@ class Order:
     allow_destroy: bool = False
 
 
+def require_ready(host: Host, target: Target, plan: Plan, order: Order, spec: Spec | None) -> None:
+    """Return where nothing stands in the way of `plan`; `spec` is None for a rollback.
+
+    Raises as apply_plan does, before anything was changed.
+    """
+    if spec is not None:
+        refuse_loss(plan, order.allow_destroy)
+    require_fit(host, target, plan, spec)
+    _refuse_drift(plan, order)
+
+
 def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order) -> int:
     """Make the host what `spec` says, if `plan` is still what that means; the new generation's number.
 
@@ -63,9 +74,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
         MailctlError: it failed; the old configuration serves.
         RollbackError: it failed, and the old configuration could not be put back.
     """
-    refuse_loss(plan, order.allow_destroy)
-    require_fit(host, target, plan, spec)
-    _refuse_drift(plan, order)
+    require_ready(host, target, plan, order, spec)
     prepare_state_dir(host, target)
     with host.lock(lock_path(target)):
         _require_same(host, target, plan, make_plan(spec, target, host))
@@ -87,8 +96,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
 
 def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: Order) -> None:
     """Put the files of generation `number` back; raises as apply_plan does."""
-    require_fit(host, target, plan, None)
-    _refuse_drift(plan, order)
+    require_ready(host, target, plan, order, None)
     with host.lock(lock_path(target)):
         _require_same(host, target, plan, make_rollback_plan(number, target, host))
         require_tables(host, plan.tree)

@@ -31,7 +31,7 @@ def apply(
     Whatever fails later, Ctrl-C included, puts the old configuration back.
     """
     from mailctl.apply.recover import recover
-    from mailctl.apply.run import apply_plan
+    from mailctl.apply.run import apply_plan, require_ready
     from mailctl.plan.make import make_plan
 
     if not check:
@@ -46,10 +46,11 @@ def apply(
         return plan_exit_code(found, detailed_exitcode and check)
     if not session.json:
         show_plan(session, found, verbose=diff)
+    order = make_order(session, spec_text, overwrite=overwrite, allow_destroy=allow_destroy)
+    require_ready(host, target, found, order, spec)
     if not session.confirm("Apply this?"):
         session.say("nothing was changed")
         return ExitCode.FAILED
-    order = make_order(session, spec_text, overwrite=overwrite, allow_destroy=allow_destroy)
     number = apply_plan(host, target, spec, found, order)
     if session.json:
         show_plan(session, found, applied=number)

@@ -21,7 +21,7 @@ def rollback(session: Session, number: int | None, overwrite: bool) -> int:
     0 is the state before the first apply. The spec is not read: rollback works where it is broken or gone.
     """
     from mailctl.apply.recover import recover
-    from mailctl.apply.run import apply_rollback, choose_generation
+    from mailctl.apply.run import apply_rollback, choose_generation, require_ready
     from mailctl.plan.make import make_rollback_plan
 
     session.require_root("rollback")
@@ -34,10 +34,12 @@ def rollback(session: Session, number: int | None, overwrite: bool) -> int:
         return ExitCode.OK
     if not session.json:
         show_plan(session, found)
+    order = make_order(session, overwrite=overwrite)
+    require_ready(host, target, found, order, None)
     if not session.confirm(f"Go back to generation {wanted}?"):
         session.say("nothing was changed")
         return ExitCode.FAILED
-    apply_rollback(host, target, wanted, found, make_order(session, overwrite=overwrite))
+    apply_rollback(host, target, wanted, found, order)
     if session.json:
         show_plan(session, found, applied=wanted)
     session.say(f"Generation {wanted} serves.")

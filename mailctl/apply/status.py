@@ -1,0 +1,87 @@
+"""What serves now: the generation, whether its files are still as applied, and its services."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mailctl.apply.journal import read_unfinished
+from mailctl.components.base import ReloadKind
+from mailctl.components.service import running_pid
+from mailctl.errors import Problem
+from mailctl.host import Host
+from mailctl.plan.make import make_rollback_plan, service_actions
+from mailctl.plan.stored import Meta, read_current, read_meta, read_tree
+from mailctl.target import Target
+from mailctl.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A daemon the current generation needs; `pid` is None where it does not run."""
+
+    name: str
+    version: str
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`number` is None before the first apply; `changed` names files that are not as that generation left them."""
+
+    number: int | None
+    meta: Meta | None
+    changed: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    services: tuple[Service, ...]
+    unfinished: str | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing waits for a person."""
+        return not (self.changed or self.unfinished) and all(service.pid is not None for service in self.services)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "generation": self.number,
+            "applied": asdict(self.meta) if self.meta else None,
+            "well": self.is_well,
+            "changed": list(self.changed),
+            "services": [{**asdict(each), "running": each.pid is not None} for each in self.services],
+            "unfinished": self.unfinished,
+            "diagnostics": [problem.as_json() for problem in self.problems],
+        }
+
+
+def read_status(host: Host, target: Target) -> Status:
+    """The state of `host`; nothing is asked of services under `--root`.
+
+    Raises:
+        MailctlError: what was kept of the current generation is damaged.
+    """
+    number = read_current(host, target)
+    plan = make_rollback_plan(number, target, host) if number else None
+    journal = read_unfinished(host, target)
+    return Status(
+        number=number,
+        meta=read_meta(host, target, number) if number else None,
+        changed=tuple(change.name for change in plan.changes) if plan else (),
+        problems=plan.problems if plan else (),
+        services=tuple(_services(host, target, number)) if number and host.is_live() else (),
+        unfinished=journal.name if journal else None,
+    )
+
+
+def _services(host: Host, target: Target, number: int) -> list[Service]:
+    versions = {
+        "Postfix": target.postfix_version,
+        "Dovecot": target.dovecot_version,
+        "OpenDKIM": target.opendkim_version,
+    }
+    services = []
+    for component, action in service_actions(Tree({}), read_tree(host, target, number)):
+        daemon = component.daemon(target)
+        if daemon is not None and action.kind is not ReloadKind.NOTHING:
+            version = ".".join(map(str, versions.get(component.NAME, ())))
+            services.append(Service(component.NAME, version, running_pid(host, daemon)))
+    return services

@@ -1,0 +1,46 @@
+"""mailctl status: what serves now, and whether it is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from mailctl.cli.common import Session, common_options
+from mailctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from mailctl.apply.status import Status
+
+
+@click.command()
+@common_options
+@click.pass_obj
+def status(session: Session) -> int:
+    """Show which generation serves, whether its files are as applied, and whether its services run.
+
+    Exits with 1 where something needs a person: a stopped service, a changed file, an interrupted apply.
+    """
+    from mailctl.apply.status import read_status
+
+    session.require_root("status")
+    found = read_status(session.host, session.target())
+    session.emit("\n".join(_lines(found)), found.as_json())
+    return ExitCode.OK if found.is_well else ExitCode.FAILED
+
+
+def _lines(found: Status) -> Iterator[str]:
+    if found.meta:
+        yield f"generation  {found.meta.number}, applied {found.meta.time} by {found.meta.who}"
+        yield f"            {found.meta.summary}"
+        yield f"files       {'changed since: ' + ', '.join(found.changed) if found.changed else 'as applied'}"
+    elif found.number is None:
+        yield "generation  none: nothing was applied yet"
+    else:
+        yield "generation  0: the files from before the first apply"
+    for service in found.services:
+        state = f"runs (process {service.pid})" if service.pid else click.style("does not run", fg="red")
+        yield f"service     {service.name} {service.version} {state}"
+    if found.unfinished:
+        yield f"interrupted {found.unfinished}; the next apply or rollback ends it first"
