@@ -67,7 +67,9 @@ class ScratchPostfix:
         """What `postmap -q` finds in a table of `tree`."""
         path = next(file.path for file in tree if file.is_table and file.name == table)
         kind = "pcre" if table.endswith("_pcre") else self.target.table_type
-        done = self.host.run(["postmap", "-q", "-", f"{kind}:{path}"], stdin="".join(f"{key}\n" for key in keys).encode())
+        done = self.host.run(
+            ["postmap", "-q", "-", f"{kind}:{path}"], stdin="".join(f"{key}\n" for key in keys).encode()
+        )
         assert done.stderr == b""
         return dict(line.split("\t", 1) for line in done.stdout.decode().splitlines())
 
