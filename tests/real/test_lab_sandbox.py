@@ -169,7 +169,7 @@ class TestGone:
         started = Sandbox.start(host, tmp_path, SETTINGS)
         started.stop()
         assert not started.is_alive()
-        assert processes_naming(str(tmp_path)) == []
+        assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
         assert host_state() == before
 
     @pytest.mark.parametrize("victim", ["parent", "supervisor", "server"])
@@ -373,5 +373,5 @@ class TestUnfit:
         (tmp_path / "ca.pem").mkdir()
         with pytest.raises(MailctlError, match="openssl"):
             Sandbox.start(host, tmp_path, SETTINGS)
-        assert processes_naming(str(tmp_path)) == []
+        assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
         assert host_state() == before
