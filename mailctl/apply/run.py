@@ -34,7 +34,7 @@ from mailctl.components import registry
 from mailctl.components.base import ReloadKind
 from mailctl.errors import BusyError, MailctlError, Problem, UsageError
 from mailctl.host import Host
-from mailctl.plan.make import make_plan, make_rollback_plan, service_actions
+from mailctl.plan.make import service_actions, still_holds
 from mailctl.plan.model import Plan
 from mailctl.plan.stored import ORIGINALS, Meta, read_current, read_numbers, tables_dir
 from mailctl.plan.text import render_summary, render_text
@@ -77,7 +77,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
     require_ready(host, target, plan, order, spec)
     prepare_state_dir(host, target)
     with host.lock(lock_path(target)):
-        _require_same(host, target, plan, make_plan(spec, target, host))
+        _require_same(host, target, plan)
         number = next_number(host, target)
         with _transaction(host, target, f"apply-{number}", number, order.say) as journal:
             _save_drift(host, target, plan, order.say)
@@ -98,7 +98,7 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
     """Put the files of generation `number` back; raises as apply_plan does."""
     require_ready(host, target, plan, order, None)
     with host.lock(lock_path(target)):
-        _require_same(host, target, plan, make_rollback_plan(number, target, host))
+        _require_same(host, target, plan)
         require_tables(host, plan.tree)
         with _transaction(host, target, f"rollback-{number}", number, order.say) as journal:
             _save_drift(host, target, plan, order.say)
@@ -170,9 +170,9 @@ def _report(warnings: list[Problem], say: Say) -> None:
         say(str(problem))
 
 
-def _require_same(host: Host, target: Target, shown: Plan, fresh: Plan) -> None:
+def _require_same(host: Host, target: Target, plan: Plan) -> None:
     """Under the lock: what is about to be done is what was shown."""
-    if read_unfinished(host, target) is not None or shown.digest != fresh.digest:
+    if read_unfinished(host, target) is not None or not still_holds(plan, target, host):
         raise BusyError("the host changed since the plan was made; nothing was done", hint="run it again")
 
 
