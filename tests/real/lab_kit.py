@@ -90,6 +90,15 @@ class Lab:
         return found
 
 
+def eventually(condition: Callable[[], object], timeout: float = DELIVERY_TIMEOUT) -> bool:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def run_mailctl(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-P", "-m", "mailctl", *arguments],

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dns.resolver
 import pytest
+from lab_kit import eventually
 
 from mailctl.errors import MailctlError, UnfitError
 from mailctl.host import LocalHost
@@ -25,7 +26,6 @@ from mailctl.sandbox.network import OUTSIDE_IPV4, SERVER_IPV4, SERVER_IPV6
 pytestmark = pytest.mark.real
 
 SETTINGS = Settings("mx1.example.org", empty=("/var/spool/postfix", "/var/vmail"), users=("vmail",))
-DELIVERY_TIMEOUT = 20.0  # seconds
 
 START_AND_SLEEP = """
 import sys, time
@@ -76,15 +76,6 @@ def files_below(folder: Path) -> dict[str, tuple[int, int, int]]:
             state = os.lstat(os.path.join(parent, name))  # noqa: PTH118 - a Path per file is slow
             found[f"{parent}/{name}"] = (state.st_ino, state.st_mtime_ns, state.st_size)
     return found
-
-
-def eventually(condition: Callable[[], object], timeout: float = DELIVERY_TIMEOUT) -> bool:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def succeed(sandbox: Sandbox, *argv: str) -> str:
@@ -170,7 +161,7 @@ class TestGone:
         started.stop()
         assert not started.is_alive()
         assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
-        assert host_state() == before
+        assert eventually(lambda: host_state() == before, 5)
 
     @pytest.mark.parametrize("victim", ["parent", "supervisor", "server"])
     def test_a_kill_of_any_part_leaves_nothing(self, host: LocalHost, tmp_path: Path, victim: str) -> None:
@@ -374,4 +365,4 @@ class TestUnfit:
         with pytest.raises(MailctlError, match="openssl"):
             Sandbox.start(host, tmp_path, SETTINGS)
         assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
-        assert host_state() == before
+        assert eventually(lambda: host_state() == before, 5)
