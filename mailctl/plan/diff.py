@@ -62,7 +62,11 @@ def _face(file: RenderedFile) -> tuple[bytes, int, str, str]:
 
 
 def _lines(file: RenderedFile | None) -> list[str]:
-    return file.content.decode(errors="backslashreplace").split("\n") if file and file.content else []
+    if file is None or not file.content:
+        return []
+    # Not splitlines, which also splits at a lone CR and at other characters a line may hold.
+    *lines, rest = file.content.decode(errors="backslashreplace").split("\n")
+    return [*lines, rest, "\\ no newline at the end"] if rest else lines
 
 
 def _diff_text(before: list[str], after: list[str]) -> list[str]:
