@@ -217,7 +217,16 @@ def trusting(sandbox: Sandbox) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(sandbox.path("/etc/ssl/certs/ca-certificates.crt")))
 
 
-def deliver(sandbox: Sandbox, name: str, port: int, *, to: str, login: str = "", tls: bool = False) -> None:
+def deliver(
+    sandbox: Sandbox,
+    name: str,
+    port: int,
+    *,
+    to: str,
+    sender: str = "ali@example.org",
+    login: str = "",
+    tls: bool = False,
+) -> None:
     """Send one message from the server to a host of the world."""
     address = resolve(sandbox, name, "A")[0]
 
@@ -237,7 +246,7 @@ def deliver(sandbox: Sandbox, name: str, port: int, *, to: str, login: str = "",
                 client.starttls(context=trusting(sandbox))
             if login:
                 client.login(login, "secret")
-            client.sendmail("ali@example.org", [to], b"Subject: hi\r\n\r\nhello\r\n.dot\r\n")
+            client.sendmail(sender, [to], b"Subject: hi\r\n\r\nhello\r\n.dot\r\n")
 
     sandbox.call_inside(dialogue)
 
@@ -278,6 +287,10 @@ class TestWorld:
             deliver(sandbox, "smtp.isp.example", 587, to="x@far.example")
         with pytest.raises(smtplib.SMTPSenderRefused, match="authentication required"):
             deliver(sandbox, "smtp.isp.example", 587, to="x@far.example", tls=True)
+
+    def test_the_null_sender_is_empty(self, sandbox: Sandbox) -> None:
+        deliver(sandbox, "mx.partner.example", 25, to="carol@partner.example", sender="")
+        assert sandbox.messages()[-1].sender == ""
 
     def test_an_internal_relay_is_known_by_its_address(self, sandbox: Sandbox) -> None:
         def dialogue() -> None:
