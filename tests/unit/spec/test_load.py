@@ -137,7 +137,7 @@ def test_a_host_that_is_not_in_the_spec_gets_a_suggestion() -> None:
 
 
 def test_values_of_included_files_know_where_they_were_written() -> None:
-    write(f"domains:\n  Example.org:\n    mailboxes:\n      Bob: {{password: {{file: bob}}}}\n", "users.d/a.yml")
+    write("domains:\n  Example.org:\n    mailboxes:\n      Bob: {password: {file: bob}}\n", "users.d/a.yml")
     write(f"{HASH}\n", "users.d/bob")
     write(f'address,quota,password_hash\ncarl@EXAMPLE.org, 5G ,"{HASH}"\n', "users.csv")
     path = write(f"include: [users.d/*.yml, users.csv]\ndomains: {{}}\n{BASE}")
@@ -167,7 +167,7 @@ def test_secret_files_are_relative_to_the_file_that_names_them() -> None:
 
 
 def test_the_spec_is_found_in_the_order_the_manual_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="no spec: neither mailctl.yml nor"):
+    with pytest.raises(UsageError, match=r"no spec: neither mailctl\.yml nor"):
         find_spec(None)
     write(BASE, "mailctl.yml")
     assert find_spec(None) == Path("mailctl.yml")
