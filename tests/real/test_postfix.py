@@ -168,6 +168,37 @@ def test_a_certificate_for_each_name(full: Lab, name: str, expected: str) -> Non
     assert expected in full.run("openssl", "x509", "-noout", "-text", stdin=pem.encode())
 
 
+def test_a_renewed_certificate_needs_a_reload_only(full: Lab) -> None:
+    def presented() -> bytes:
+        with smtp() as client:
+            return start_tls(client, "mail.example.net")
+
+    assert b"renewed.example.net" not in full.sandbox.call_outside(presented)
+    certificate, key = full.sandbox.issue_certificate(["mail.example.net", "renewed.example.net"])
+    full.sandbox.path("/etc/ssl/lab/net.key").write_bytes(key)
+    full.sandbox.path("/etc/ssl/lab/net.pem").write_bytes(certificate)
+    full.run("postfix", "reload")
+    # Reload returns before the master has told its processes.
+    full.wait_for(lambda: b"renewed.example.net" in full.sandbox.call_outside(presented) or None, "still the old one")
+
+
+@pytest.mark.parametrize("port", [587, 465])
+@pytest.mark.parametrize(
+    ("options", "is_served"),
+    [
+        (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], False),
+        (["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384"], False),
+        (["-tls1_2"], True),
+        (["-tls1_3"], True),
+    ],
+)
+def test_submission_speaks_the_intermediate_profile(full: Lab, port: int, options: list[str], is_served: bool) -> None:
+    start = ["-starttls", "smtp"] if port == 587 else []
+    client = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *start, *options]
+    shown = full.sandbox.run(client, stdin=b"QUIT\r\n").stdout.decode()
+    assert ("New, TLSv1." in shown) is is_served
+
+
 # Submission
 
 
