@@ -162,8 +162,10 @@ def read_original_manifest(host: Host, target: Target) -> Manifest:
 
 def read_originals(host: Host, target: Target, paths: Iterable[PurePosixPath]) -> list[RenderedFile]:
     """What was at `paths` before mailctl first wrote them; nothing for paths where no file was."""
-    entries = read_original_manifest(host, target).entries
-    found = [entries[path] for path in paths if path in entries and entries[path].sha256 is not None]
+    wanted = list(paths)
+    # Nothing is read for nothing: without root nothing could be.
+    entries = read_original_manifest(host, target).entries if wanted else {}
+    found = [entries[path] for path in wanted if path in entries and entries[path].sha256 is not None]
     return _read_files(host, target, ORIGINALS, found)
 
 
