@@ -30,9 +30,13 @@ COMPLETE = ".complete"
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What is known of a generation; `time` is UTC in ISO 8601, `tables` the digest its lookup tables have."""
+    """What is known of a generation; `time` is UTC in ISO 8601, `tables` the digest its lookup tables have.
+
+    `previous` is the generation that served until it was applied; 0 where none of ours did.
+    """
 
     number: int
+    previous: int
     time: str
     who: str
     summary: str

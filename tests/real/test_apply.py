@@ -80,8 +80,10 @@ def test_a_new_mailbox_gets_mail_at_once_and_a_rollback_refuses_it_again(lab: La
     assert "Plan: 1 to add, 0 to change, 0 to remove. Postfix: reload." in said
     assert lab.send(STRANGER, "carol@example.org", subject="welcome").is_accepted
     lab.wait_for_mail("carol@example.org", "welcome")
+    assert lab.sandbox.run(["doveadm", "auth", "test", "carol@example.org", "pw-carol"]).returncode == 0
     assert lab.mailctl("rollback", "-y").returncode == 0
     assert lab.send(STRANGER, "carol@example.org").replies["carol@example.org"].code == 550
+    assert lab.sandbox.run(["doveadm", "auth", "test", "carol@example.org", "pw-carol"]).returncode != 0
 
 
 def test_a_new_password_holds_at_once_however_quickly_it_changes(lab: Lab, spec: Path) -> None:
