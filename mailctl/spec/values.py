@@ -150,6 +150,8 @@ def parse_alias_key(text: str) -> str:
 def parse_sender_pattern(text: str) -> str:
     """An envelope sender of a route: an address or `@domain`."""
     value = _text(text, "a sender")
+    if "@" not in value:
+        raise ValueError(f"{value!r} is no sender; write '@{value}' for a whole domain, or 'localpart@domain'")
     return f"@{parse_domain(value[1:])}" if value.startswith("@") else parse_address(value)
 
 
