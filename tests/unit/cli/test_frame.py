@@ -90,7 +90,7 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
 
 AS_NOBODY = """
 import os
-import mailctl.cli.apply, mailctl.host  # before the privileges go: a checkout in /root can be read by root only
+import mailctl.cli.apply, mailctl.apply.run  # before the privileges go: a checkout in /root can be read by root only
 from mailctl.cli import main
 if os.geteuid() == 0:
     os.setgid(65534)
