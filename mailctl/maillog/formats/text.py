@@ -13,7 +13,8 @@ from mailctl.maillog.report import DomainDelivery, Report, Rows
 BOLD, DIM, RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 COLORS = {Urgency.CRITICAL: "\x1b[31m", Urgency.WARNING: "\x1b[33m", Urgency.NOTICE: "\x1b[36m"}
 EXAMPLES = 3
-NARROWEST = 60
+NARROWEST = 80
+"""Columns; the numbers of a narrower screen would not stand below each other."""
 
 Lines = Iterator[str]
 
@@ -98,8 +99,8 @@ class _Printer:
         yield ""
 
     def _pair(self, left: str, left_count: int, left_note: str, right: str, right_count: int, right_note: str) -> str:
-        first = f"  {left:12}{numbers.count(left_count):>10}  {left_note:17}"
-        return f"{first}  {right:9}{numbers.count(right_count):>10}  {self.dim(right_note)}"
+        shown = f"  {left:12}{numbers.count(left_count):>10}  {left_note:17}  {right:9}{numbers.count(right_count):>10}"
+        return f"{shown}  {self.dim(shortened(right_note, self.width - len(shown) - 2))}"
 
     def by_hour(self, report: Report) -> Lines:
         series = hours.series(report.by_hour, self.width - 34)
@@ -127,7 +128,7 @@ class _Printer:
         yield self._paint(COLORS[finding.urgency], head)
         shown = min(EXAMPLES, self._limit_of(finding))
         for row in finding.rows[:shown]:
-            yield f"  {numbers.count(row.messages):>8}  {self._name(row.name, 12)}"
+            yield self._named(f"  {numbers.count(row.messages):>8}  ", row.name)
         if len(finding.rows) > shown > 0:
             rest = sum(row.messages for row in finding.rows[shown:])
             yield self.dim(f"  {numbers.count(rest):>8}  in {len(finding.rows) - shown} other wordings")
@@ -190,7 +191,7 @@ class _Printer:
         has_sizes = any(row.bytes for row in rows)
         for row in rows[:limit]:
             amount = f"{numbers.size(row.bytes):>9}" if has_sizes else ""
-            yield f"{numbers.count(row.messages):>10}{amount}  {self._name(row.name, 12 + len(amount))}"
+            yield self._named(f"{numbers.count(row.messages):>10}{amount}  ", row.name)
         yield from self._more(len(rows), limit)
         yield ""
 
@@ -198,9 +199,9 @@ class _Printer:
         if total > limit:
             yield self.dim(f"{'':10}  and {numbers.count(total - limit)} more")
 
-    def _name(self, name: str, indent: int) -> str:
+    def _named(self, numbers_: str, name: str) -> str:
         name = name or "<>"
-        return printable(name) if self.style.is_verbose else shortened(name, self.width - indent)
+        return numbers_ + (printable(name) if self.style.is_verbose else shortened(name, self.width - len(numbers_)))
 
     def bold(self, text: str) -> str:
         return self._paint(BOLD, text)
