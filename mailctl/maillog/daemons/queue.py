@@ -1,0 +1,79 @@
+"""qmgr(8), bounce(8) and postsuper(1): what becomes of messages in the queue."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mailctl.maillog.daemons.service import common
+from mailctl.maillog.queue import Origin
+
+if TYPE_CHECKING:
+    from mailctl.maillog.count import Counting
+
+_ACTIVE = re.compile(rb"from=<(.*)>, size=(\d+), nrcpt=\d+ \(queue active\)", re.DOTALL)
+_EXPIRED = re.compile(rb"from=<.*>, status=(?:force-)?expired, ", re.DOTALL)
+_NOTICE = re.compile(rb"(sender|postmaster) (non-delivery|delivery status|delay|delivery) notification: (\w+)")
+_QMGR_KNOWN = (b"skipped, still being delivered", b"to=<", b"from=<", b"placed on hold", b"conversation", b"removed")
+_SUMMARY = re.compile(rb"(?:Deleted|Requeued|Placed on hold|Released from hold|Expired|Renamed[^:]*): \d+ messages?")
+_KNOWN_OF_MESSAGE = (b"released from hold", b"expired", b"renamed", b"placed ")
+
+
+def qmgr(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    if text == b"removed":
+        return removed(counting, queue_id, text)
+    if match := _ACTIVE.fullmatch(text):
+        mail = counting.find(qmgr, queue_id, text)
+        if mail is not None:
+            counting.activate(mail, match[1], int(match[2]))
+        return True
+    if _EXPIRED.match(text):
+        counting.totals["expired"] += 1
+        return True
+    return common(counting, qmgr, queue_id, text) or bool(queue_id and text.startswith(_QMGR_KNOWN))
+
+
+def removed(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    if counting.queue.mails.pop(queue_id, None) is None and not counting.first:
+        counting.put_off(removed, queue_id, text)
+    else:
+        counting.totals["removed"] += 1
+    return True
+
+
+def bounce(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    match = _NOTICE.fullmatch(text)
+    if not match:
+        return common(counting, bounce, queue_id, text)
+    if match[1] == b"sender" and match[2] == b"non-delivery":
+        counting.totals["ndn_sent"] += 1
+    return link_internal(counting, match[3], text)
+
+
+def link_internal(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    """Another message was made here under `queue_id`; its own lines may come before or after."""
+    mail = counting.queue.mails.get(queue_id)
+    if mail is None:
+        mail = counting.queue.recently_taken(queue_id)
+    if mail is not None:
+        if mail.origin is Origin.UNKNOWN:
+            counting.set_origin(mail, Origin.INTERNAL)
+    elif counting.first:
+        counting.queue.take(queue_id, Origin.INTERNAL)
+    else:
+        counting.put_off(link_internal, queue_id, text)
+    return True
+
+
+def postsuper(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    if text == b"removed":
+        return removed(counting, queue_id, text)
+    if text.startswith(b"placed on hold"):
+        counting.totals["held"] += 1
+        return True
+    if text.startswith(b"requeued"):
+        counting.queue.mails.pop(queue_id, None)
+        return True
+    if queue_id:
+        return text.startswith(_KNOWN_OF_MESSAGE)
+    return bool(_SUMMARY.fullmatch(text)) or common(counting, postsuper, queue_id, text)
