@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 from mailctl.maillog.explain.lookup import known_domains
-from mailctl.maillog.report import OTHERS, Deliverability, Rejects, Report, Rows
+from mailctl.maillog.rename import renamed
+from mailctl.maillog.report import Deliverability, Rejects, Report
 
 LENGTH = 10
 
@@ -36,25 +36,25 @@ class Anonymiser:
         rejects, found, sasl = report.rejects, report.deliverability, report.sasl
         return replace(
             report,
-            senders=_renamed(report.senders, address),
-            sender_domains=_renamed(report.sender_domains, domain),
-            recipients=_renamed(report.recipients, address),
-            recipient_domains=_renamed(report.recipient_domains, domain),
-            relays=_renamed(report.relays, text),
+            senders=renamed(report.senders, address),
+            sender_domains=renamed(report.sender_domains, domain),
+            recipients=renamed(report.recipients, address),
+            recipient_domains=renamed(report.recipient_domains, domain),
+            relays=renamed(report.relays, text),
             rejects=Rejects(
-                _renamed(rejects.by_class, text), _renamed(rejects.by_code, text), _renamed(rejects.by_client, text)
+                renamed(rejects.by_class, text), renamed(rejects.by_code, text), renamed(rejects.by_client, text)
             ),
-            deferrals=_renamed(report.deferrals, text),
-            bounces=_renamed(report.bounces, text),
-            sasl=replace(sasl, by_user=_renamed(sasl.by_user, self.login), by_client=_renamed(sasl.by_client, text)),
-            warnings=_renamed(report.warnings, text),
+            deferrals=renamed(report.deferrals, text),
+            bounces=renamed(report.bounces, text),
+            sasl=replace(sasl, by_user=renamed(sasl.by_user, self.login), by_client=renamed(sasl.by_client, text)),
+            warnings=renamed(report.warnings, text),
             deliverability=Deliverability(
                 tuple(
-                    replace(each, domain=domain(each.domain), reasons=_renamed(each.reasons, text))
+                    replace(each, domain=domain(each.domain), reasons=renamed(each.reasons, text))
                     for each in found.domains
                 ),
-                _renamed(found.senders, address),
-                _renamed(found.relays, text),
+                renamed(found.senders, address),
+                renamed(found.relays, text),
             ),
         )
 
@@ -63,14 +63,16 @@ class Anonymiser:
         return SECRETS.sub(self._replacement, text)
 
     def address(self, address: str) -> str:
-        """An envelope address; the null sender stays what it is."""
+        """An envelope address; the null sender, `<>`, stays what it is."""
+        if address.strip("<>") == "":
+            return address
         localpart, at, domain = address.rpartition("@")
         if not at:
             return self.login(domain)
         return f"{self.login(localpart)}@{self.domain(domain)}"
 
     def domain(self, name: str) -> str:
-        if not name or _is_well_known(name):
+        if name.strip("<>") == "" or _is_well_known(name):
             return name
         return f"{self._hash(name)}.invalid"  # RFC 2606: never somebody's
 
@@ -85,10 +87,6 @@ class Anonymiser:
     def _hash(self, text: str) -> str:
         digest = hmac.digest(self._key, text.lower().encode("utf-8", "surrogateescape"), "sha256")
         return digest.hex()[:LENGTH]
-
-
-def _renamed(rows: Rows, rename: Callable[[str], str]) -> Rows:
-    return tuple(row if row.name == OTHERS else replace(row, name=rename(row.name)) for row in rows)
 
 
 def _is_well_known(host: str) -> bool:
