@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from mailctl.maillog.compressed import open_log
 
@@ -35,9 +35,9 @@ def blocks_of(source: Source) -> Iterator[bytes]:
         for file in files:
             yield from blocks_of_file(file)
     elif hasattr(source, "read"):
-        yield from blocks_of_stream(source)
+        yield from blocks_of_stream(cast(BinaryIO, source))
     else:
-        yield from _blocks_of_lines(source)  # type: ignore[arg-type]
+        yield from _blocks_of_lines(cast(Iterable[bytes | str], source))
 
 
 def blocks_of_file(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes]:

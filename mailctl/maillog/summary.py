@@ -112,7 +112,8 @@ def _delay(counts: Mapping[bytes, int]) -> Delay:
         passed += sums[seconds]
         while len(found) < len(ranks) and ranks[len(found)] <= passed:
             found.append(seconds)
-    return Delay(*found, max(sums))
+    p50, p90, p95, p99 = found
+    return Delay(p50, p90, p95, p99, max(sums))
 
 
 def _seconds(text: bytes) -> float | None:
