@@ -13,7 +13,9 @@ from importlib import import_module
 from mailctl.maillog.report import Report
 
 DEFAULT_TOP = 10
-ALL = 1_000_000
+NARROWEST = 80
+"""Columns; the numbers of a narrower screen would not stand below each other."""
+BOLD, DIM, RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 class Format(StrEnum):

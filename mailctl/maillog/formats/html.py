@@ -174,7 +174,7 @@ def _lines(rows: Rows) -> Iterator[Line]:
 
 def _line(row: Row, most: int) -> Line:
     size = numbers.size(row.bytes) if row.bytes else ""
-    return Line(printable(row.name) or "<>", numbers.count(row.messages), size, f"{100 * row.messages / most:.0f}")
+    return Line(printable(row.name), numbers.count(row.messages), size, f"{100 * row.messages / most:.0f}")
 
 
 @functools.cache

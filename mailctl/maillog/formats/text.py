@@ -5,16 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from mailctl.maillog.formats import Style, hours, numbers
+from mailctl.maillog.formats import BOLD, DIM, NARROWEST, RESET, Style, hours, numbers
+from mailctl.maillog.formats.lists import lists
 from mailctl.maillog.formats.problems import Finding, Urgency, find_problems
 from mailctl.maillog.formats.safe import printable, shortened
-from mailctl.maillog.report import DomainDelivery, Report, Rows
+from mailctl.maillog.report import DomainDelivery, Report
 
-BOLD, DIM, RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 COLORS = {Urgency.CRITICAL: "\x1b[31m", Urgency.WARNING: "\x1b[33m", Urgency.NOTICE: "\x1b[36m"}
 EXAMPLES = 3
-NARROWEST = 80
-"""Columns; the numbers of a narrower screen would not stand below each other."""
 
 Lines = Iterator[str]
 
@@ -25,7 +23,7 @@ def render(report: Report, style: Style) -> str:
     overview = [*printer.totals(report), *printer.by_hour(report)]
     problems = [*printer.problems(find_problems(report))]
     first, second = (problems, overview) if style.problems_first else (overview, problems)
-    lines = [*printer.heading(report), *first, *second, *printer.deliverability(report), *printer.lists(report)]
+    lines = [*printer.heading(report), *first, *second, *printer.deliverability(report), *lists(report, style)]
     return "\n".join(line.rstrip() for line in lines).rstrip("\n")
 
 
@@ -160,47 +158,11 @@ class _Printer:
         name = shortened(domain.domain, self.width - 70)
         return f"  {name:{self.width - 69}}{numbers.count(domain.delivered):>10}{first_try:>11}{counts}{tls:>9}{delays}"
 
-    def lists(self, report: Report) -> Lines:
-        limits, sasl, tls = self.style.limits, report.sasl, report.tls
-        yield from self._list("Senders", report.senders, limits.users)
-        yield from self._list("Recipients", report.recipients, limits.users)
-        yield from self._list("Sender domains", report.sender_domains, limits.hosts)
-        yield from self._list("Recipient domains", report.recipient_domains, limits.hosts)
-        yield from self._list("Relays", report.relays, limits.relays)
-        yield from self._list("Senders whose mail is deferred or refused", report.deliverability.senders, limits.users)
-        yield from self._list("Relays that defer or refuse", report.deliverability.relays, limits.relays)
-        yield from self._list("Deferred, by reason", report.deferrals, limits.deferrals)
-        yield from self._list("Bounced, by reason", report.bounces, limits.bounces)
-        yield from self._list("Rejected, by reason", report.rejects.by_class, limits.rejects)
-        yield from self._list("Rejected, by reply", report.rejects.by_code, limits.rejects)
-        yield from self._list("Rejected clients", report.rejects.by_client, limits.hosts)
-        yield from self._list("Logins", sasl.by_user, limits.users)
-        yield from self._list("Failed logins, by client", sasl.by_client, limits.hosts)
-        yield from self._list("Status codes of deliveries", report.dsn, limits.hosts)
-        yield from self._list("TLS, incoming connections", tls.inbound, limits.hosts)
-        yield from self._list("TLS, outgoing connections", tls.outbound, limits.hosts)
-        yield from self._list("TLS, trust of outgoing connections", tls.levels, limits.hosts)
-        yield from self._list("Warnings", report.warnings, limits.warnings)
-
-    def _list(self, title: str, rows: Rows, limit: int) -> Lines:
-        if limit == 0 or (self.style.hides_empty and not rows):
-            return
-        yield self.bold(title)
-        if not rows:
-            yield self.dim("  none")
-        has_sizes = any(row.bytes for row in rows)
-        for row in rows[:limit]:
-            amount = f"{numbers.size(row.bytes):>9}" if has_sizes else ""
-            yield self._named(f"{numbers.count(row.messages):>10}{amount}  ", row.name)
-        yield from self._more(len(rows), limit)
-        yield ""
-
     def _more(self, total: int, limit: int) -> Lines:
         if total > limit:
             yield self.dim(f"{'':10}  and {numbers.count(total - limit)} more")
 
     def _named(self, numbers_: str, name: str) -> str:
-        name = name or "<>"
         return numbers_ + (printable(name) if self.style.is_verbose else shortened(name, self.width - len(numbers_)))
 
     def bold(self, text: str) -> str:

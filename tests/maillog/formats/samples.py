@@ -51,7 +51,7 @@ DAY = Report(
         Hour(f"2026-11-21T{hour:02}", 40 + hour * 9 % 200, 50 + hour * 11 % 220, hour % 5 * 3, hour % 3, 60 + hour)
         for hour in range(24)
     ),
-    senders=(Row("ali@example.org", 320, 40_000_000), Row("news@example.org", 210, 9_000_000), Row("", 31, 90_000)),
+    senders=(Row("ali@example.org", 320, 40_000_000), Row("news@example.org", 210, 9_000_000), Row("<>", 31, 90_000)),
     sender_domains=(Row("example.org", 530, 49_000_000), Row("gmail.com", 220, 30_000_000)),
     recipients=(Row("ali@example.org", 800, 90_000_000), Row("team@example.org", 420, 12_000_000)),
     recipient_domains=(Row("example.org", 2_300, 300_000_000), Row("gmail.com", 700, 60_000_000)),

@@ -77,13 +77,13 @@ def test_an_empty_log_is_said_to_be_empty() -> None:
 
 
 def test_empty_lists_are_hidden_on_request() -> None:
-    assert "none" in render(Report(), Format.TEXT, Style())
+    assert "Nothing to list: Senders; Recipients" in render(Report(), Format.TEXT, Style())
     assert "Senders" not in render(Report(), Format.TEXT, Style(hides_empty=True))
 
 
 def test_a_limit_of_zero_leaves_the_lists_out() -> None:
     text = render(DAY, Format.TEXT, Style(limits=Limits(hosts=0, users=0)))
-    assert "Senders\n" not in text
+    assert "Senders " not in text
     assert "Deliverability" not in text
     assert "Rejected, by reply" in text
 
@@ -91,6 +91,13 @@ def test_a_limit_of_zero_leaves_the_lists_out() -> None:
 def test_more_names_than_shown_are_counted() -> None:
     report = Report(senders=tuple(Row(f"{number}@x.example", 1) for number in range(30)))
     assert "and 27 more" in render(report, Format.TEXT, Style(limits=Limits.all_of(3)))
+
+
+def test_short_lists_stand_beside_each_other_where_there_is_room() -> None:
+    assert "Senders" in next(line for line in render(DAY, Format.TEXT, Style()).splitlines() if "Recipients" in line)
+    narrow = render(DAY, Format.TEXT, Style(width=80)).splitlines()
+    assert "Senders" in narrow
+    assert "Recipients" in narrow
 
 
 def test_csv_carries_every_total() -> None:

@@ -1,0 +1,149 @@
+"""mailctl log-report: what the mail log tells, for people and for monitoring; also a command of its own."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from mailctl.cli.common import Session, common_options
+from mailctl.cli.log_input import readable_log
+from mailctl.cli.log_options import (
+    context_settings,
+    free_short_names,
+    notes_on,
+    own_options,
+    parse_thresholds,
+    pflogsumm_options,
+    style_of,
+)
+from mailctl.cli.log_read import Request, read_report
+from mailctl.errors import MailctlError, UnfitError, UsageError, printable
+from mailctl.host import LocalHost, create_whole
+from mailctl.maillog.formats import Format, Style, nagios, prom, render
+from mailctl.maillog.rename import without_case, without_verp
+
+if TYPE_CHECKING:
+    from mailctl.maillog.anonymise import Anonymiser
+    from mailctl.maillog.report import Report
+
+MACHINE_ID = PurePosixPath("/etc/machine-id")
+TEXTFILE = "mailctl_mail.prom"
+WIDTH = 100
+"""Columns where no terminal says how many it has: mail programs and browsers show these."""
+
+
+@click.command(context_settings=context_settings())
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@own_options
+@pflogsumm_options
+@common_options
+@click.pass_obj
+def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None, **values: Any) -> None:
+    """Sum up FILES (plain or compressed, - for stdin), what is piped in, or the system's mail log.
+
+    Options of pflogsumm mean the same here: -d, -h, -u, -q, -i, --detail, --problems-first and the others.
+    """
+    format_given = Format(format_) if format_ else None
+    chosen = format_given or (Format.JSON if session.json else Format.TEXT)
+    _refuse_contradictions(values)
+    for note in notes_on(values):
+        session.say(f"note: {note}")
+    with _unknown_to_nagios(chosen), readable_log():
+        thresholds = [parse_thresholds(values[level], _measured_names()) for level in ("warning", "critical")]
+        report, sums = read_report(session, Request.of(files, values))
+        report = _reworded(session, report, values)
+        if values["textfile"]:
+            _write_textfile(values["textfile"], prom.render(sums, report))
+            if format_given is None:
+                return
+        if chosen is Format.NAGIOS:
+            line, state = nagios.render(report, *thresholds)
+            click.echo(line)
+            sys.exit(state)
+        _print(prom.render(sums, report) if chosen is Format.PROM else render(report, chosen, _style(values)))
+        if values["mailq"]:
+            _print(f"\n{_queue(session)}")
+
+
+free_short_names(log_report)
+
+
+def main() -> NoReturn:
+    """The command `log-report`: for cron, and for people who type it."""
+    from mailctl.cli import main as run
+
+    run(["log-report", *sys.argv[1:]])
+
+
+def _refuse_contradictions(values: Mapping[str, Any]) -> None:
+    if values["textfile"] and not values["state"]:
+        raise UsageError("counters that only grow need a state", hint="add --state FILE to --textfile")
+    if values["anonymise"] and values["unparsed"]:
+        raise UsageError("--unparsed writes lines as they are, which --anonymise is there to prevent")
+
+
+def _measured_names() -> frozenset[str]:
+    from mailctl.maillog.report import Delay, Report
+
+    return frozenset(nagios.measured(Report(delay=Delay(0, 0, 0, 0, 0))))
+
+
+@contextmanager
+def _unknown_to_nagios(format_: Format) -> Iterator[None]:
+    """A plugin says UNKNOWN, exit status 3, where it cannot tell; other formats end as every verb does."""
+    try:
+        yield
+    except MailctlError as error:
+        if format_ is not Format.NAGIOS:
+            raise
+        click.echo(f"MAIL UNKNOWN - {printable(error.message).replace('|', '/')}")
+        sys.exit(nagios.State.UNKNOWN)
+
+
+def _reworded(session: Session, report: Report, values: Mapping[str, Any]) -> Report:
+    if values["ignore_case"]:
+        report = without_case(report)
+    if values["verp_mung"] is not None:
+        report = without_verp(report, forgets_recipient=values["verp_mung"] > 1)
+    return anonymiser(session).report(report) if values["anonymise"] else report
+
+
+def anonymiser(session: Session) -> Anonymiser:
+    """Keyed by this machine's id, machine-id(5): the same on every day, and not known to who reads the report."""
+    from mailctl.maillog.anonymise import Anonymiser
+
+    key = session.host.read(MACHINE_ID)
+    if not key:
+        raise UnfitError(f"there is no {MACHINE_ID} to make the hashes from", hint="systemd-machine-id-setup makes one")
+    return Anonymiser(b"mailctl log-report\0" + key.strip())
+
+
+def _style(values: Mapping[str, Any]) -> Style:
+    is_terminal = sys.stdout.isatty()
+    color = click.get_current_context().color
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if is_terminal else WIDTH
+    return style_of(values, width, is_terminal if color is None else color)
+
+
+def _print(text: str) -> None:
+    # A terminal or cron of another encoding shows "?" for block characters rather than nothing at all.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    click.echo(text)
+
+
+def _write_textfile(folder: Path, text: str) -> None:
+    try:
+        create_whole(LocalHost(folder.absolute()), PurePosixPath("/", TEXTFILE), f"{text}\n".encode(), 0o644)
+    except FileNotFoundError as error:
+        raise UnfitError(f"{folder} is not a folder", hint="make it, or name the node exporter's folder") from error
+
+
+def _queue(session: Session) -> str:
+    done = session.host.run(["mailq"])
+    return "\n".join(map(printable, (done.stdout or done.stderr).decode(errors="replace").splitlines()))
