@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,11 +30,6 @@ NOT_DONE = {
 
 COUNT = click.IntRange(min=0)
 PATH = click.Path(path_type=Path)
-
-
-def context_settings() -> dict[str, Any]:
-    """-h is pflogsumm's; its options are taken with `_` for `-` too, as it spelt them for years."""
-    return {"help_option_names": ["--help"], "token_normalize_func": lambda name: name.replace("_", "-")}
 
 
 def own_options(function: Function) -> Function:
@@ -75,7 +71,7 @@ def pflogsumm_options(function: Function) -> Function:
         click.option("--problems-first", is_flag=True, help="Problems before totals."),
         click.option("--verbose-msg-detail", is_flag=True, help="Reasons in full, however long."),
         click.option("-i", "--ignore-case", is_flag=True, help="Addresses that differ in case only are one."),
-        click.option("--verp-mung", is_flag=False, flag_value=1, type=int, help="Join VERP senders; 2 joins more."),
+        click.option("--verp-mung", type=int, help="Join VERP senders; 2 joins more."),
         click.option("--mailq", is_flag=True, help="Add the mail queue at the end."),
         *(click.option(f"--no-{name}-detail", is_flag=True, hidden=True) for name in DETAILS[:3]),
         click.option("--no-smtpd-warnings", is_flag=True, hidden=True),
@@ -93,11 +89,26 @@ def _with(function: Function, *options: Option[Function]) -> Function:
     return function
 
 
-def free_short_names(command: click.Command) -> None:
-    """Take the names in TAKEN from the global options, whose long names stay."""
-    for parameter in command.params:
-        if len(parameter.opts) > 1:
-            parameter.opts = [name for name in parameter.opts if name not in TAKEN]
+class ReportCommand(click.Command):
+    """A command whose -h and -q are pflogsumm's."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.context_settings = {
+            "help_option_names": ["--help"],
+            # --problems_first was the spelling of --problems-first for years.
+            "token_normalize_func": lambda name: name.replace("_", "-"),
+        }
+        for parameter in self.params:
+            if len(parameter.opts) > 1:
+                parameter.opts = [name for name in parameter.opts if name not in TAKEN]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # The value of --verp-mung is optional, and what follows it is a value only if it is a number.
+        for place, (name, following) in enumerate(zip_longest(args, args[1:], fillvalue="")):
+            if name.replace("_", "-") == "--verp-mung" and not following.isdigit():
+                args[place] = "--verp-mung=1"
+        return super().parse_args(ctx, args)
 
 
 def style_of(values: Mapping[str, Any], width: int, color: bool) -> Style:

@@ -14,8 +14,7 @@ import click
 from mailctl.cli.common import Session, common_options
 from mailctl.cli.log_input import readable_log
 from mailctl.cli.log_options import (
-    context_settings,
-    free_short_names,
+    ReportCommand,
     notes_on,
     own_options,
     parse_thresholds,
@@ -38,7 +37,7 @@ WIDTH = 100
 """Columns where no terminal says how many it has: mail programs and browsers show these."""
 
 
-@click.command(context_settings=context_settings())
+@click.command(cls=ReportCommand)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @own_options
 @pflogsumm_options
@@ -69,9 +68,6 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
         _print(prom.render(sums, report) if chosen is Format.PROM else render(report, chosen, _style(values)))
         if values["mailq"]:
             _print(f"\n{_queue(session)}")
-
-
-free_short_names(log_report)
 
 
 def main() -> NoReturn:
