@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 from mailctl.cli.common import Session
 from mailctl.errors import ExitCode, MailctlError, UsageError
 from mailctl.maillog.compressed import LogError
+from mailctl.maillog.source import blocks_of
+from mailctl.maillog.trace import Blocks
 
 STDIN = Path("-")
 SYSTEM_LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
@@ -38,8 +42,18 @@ def readable_log() -> Iterator[None]:
 
 
 @contextmanager
-def open_source(session: Session, files: Sequence[Path], journal: bool, since: datetime | None) -> Iterator[LogSource]:
+def open_source(
+    session: Session,
+    files: Sequence[Path],
+    journal: bool,
+    since: datetime | None = None,
+    reaches_back: bool = False,
+) -> Iterator[LogSource]:
     """The log to read: FILES, the journal, what is piped in, or the system's own log.
+
+    Args:
+        since: nothing before it is wanted.
+        reaches_back: the day before may matter too, so a rotated system log is read as well.
 
     Raises:
         UsageError: files and the journal are both asked for, or stdin together with files.
@@ -59,7 +73,24 @@ def open_source(session: Session, files: Sequence[Path], journal: bool, since: d
     elif _is_piped():
         yield sys.stdin.buffer
     else:
-        yield _system_log(session, since)
+        yield _system_log(session, reaches_back or since is not None)
+
+
+@contextmanager
+def open_repeatable(session: Session, files: Sequence[Path], journal: bool) -> Iterator[Blocks]:
+    """The log as something that can be read from its beginning several times; a stream is copied for that."""
+    with open_source(session, files, journal, reaches_back=True) as source:
+        if isinstance(source, list):
+            yield lambda: blocks_of(source)
+            return
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(source, copy)
+            yield lambda: _from_the_start(copy)
+
+
+def _from_the_start(stream: IO[bytes]) -> Iterator[bytes]:
+    stream.seek(0)
+    return blocks_of(cast(BinaryIO, stream))
 
 
 def _is_piped() -> bool:
@@ -71,14 +102,14 @@ def _is_piped() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def _system_log(session: Session, since: datetime | None) -> list[Path]:
+def _system_log(session: Session, reaches_back: bool) -> list[Path]:
     for log in SYSTEM_LOGS:
         if session.host.stat(log) is None:
             continue
         current = session.host.path(log)
         rotated = current.with_name(f"{log.name}.1")
         # The day before may have been rotated away this morning.
-        return [rotated, current] if since and rotated.exists() else [current]
+        return [rotated, current] if reaches_back and rotated.exists() else [current]
     names = " or ".join(map(str, SYSTEM_LOGS))
     raise UnreadableLogError(f"there is no {names}", hint="name the log, or read the journal with --journal")
 

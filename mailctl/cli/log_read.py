@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from mailctl.cli.log_period import parse_period
 from mailctl.maillog.formats import prom
 
 if TYPE_CHECKING:
+    from mailctl.maillog.anonymise import Anonymiser
     from mailctl.maillog.report import Report
 
 
@@ -51,3 +52,14 @@ def read_report(session: Session, request: Request) -> tuple[Report, dict[str, i
     with open_source(session, request.files, request.journal, request.since) as source:
         report = summarise(source, zone=request.zone, jobs=request.jobs)
     return report, prom.grown({}, report)
+
+
+def read_messages(session: Session, request: Request, anonymiser: Anonymiser | None) -> Iterator[str]:
+    """A JSON line for each message and refusal, as the log is read."""
+    from mailctl.maillog.formats import jsonl
+    from mailctl.maillog.source import blocks_of
+    from mailctl.maillog.trace.lines import mail_lines
+    from mailctl.maillog.trace.lives import follow_lives
+
+    with open_source(session, request.files, request.journal, request.since) as source:
+        yield from jsonl.render(follow_lives(mail_lines(blocks_of(source))), anonymiser)

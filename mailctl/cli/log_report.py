@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +20,11 @@ from mailctl.cli.log_options import (
     pflogsumm_options,
     style_of,
 )
-from mailctl.cli.log_read import Request, read_report
+from mailctl.cli.log_read import Request, read_messages, read_report
+from mailctl.cli.terminal import terminal
 from mailctl.errors import MailctlError, UnfitError, UsageError, printable
 from mailctl.host import LocalHost, create_whole
-from mailctl.maillog.formats import Format, Style, nagios, prom, render
+from mailctl.maillog.formats import Format, nagios, prom, render
 from mailctl.maillog.rename import without_case, without_verp
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 MACHINE_ID = PurePosixPath("/etc/machine-id")
 TEXTFILE = "mailctl_mail.prom"
-WIDTH = 100
-"""Columns where no terminal says how many it has: mail programs and browsers show these."""
 
 
 @click.command(cls=ReportCommand)
@@ -55,7 +53,12 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
         session.say(f"note: {note}")
     with _unknown_to_nagios(chosen), readable_log():
         thresholds = [parse_thresholds(values[level], _measured_names()) for level in ("warning", "critical")]
-        report, sums = read_report(session, Request.of(files, values))
+        request = Request.of(files, values)
+        if chosen is Format.JSONL:
+            for line in read_messages(session, request, anonymiser(session) if values["anonymise"] else None):
+                click.echo(line)
+            return
+        report, sums = read_report(session, request)
         report = _reworded(session, report, values)
         if values["textfile"]:
             _write_textfile(values["textfile"], prom.render(sums, report))
@@ -65,7 +68,11 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
             line, state = nagios.render(report, *thresholds)
             click.echo(line)
             sys.exit(state)
-        _print(prom.render(sums, report) if chosen is Format.PROM else render(report, chosen, _style(values)))
+        _print(
+            prom.render(sums, report)
+            if chosen is Format.PROM
+            else render(report, chosen, style_of(values, *terminal()))
+        )
         if values["mailq"]:
             _print(f"\n{_queue(session)}")
 
@@ -118,13 +125,6 @@ def anonymiser(session: Session) -> Anonymiser:
     if not key:
         raise UnfitError(f"there is no {MACHINE_ID} to make the hashes from", hint="systemd-machine-id-setup makes one")
     return Anonymiser(b"mailctl log-report\0" + key.strip())
-
-
-def _style(values: Mapping[str, Any]) -> Style:
-    is_terminal = sys.stdout.isatty()
-    color = click.get_current_context().color
-    width = shutil.get_terminal_size((WIDTH, 24)).columns if is_terminal else WIDTH
-    return style_of(values, width, is_terminal if color is None else color)
 
 
 def _print(text: str) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import replace
+from typing import Any
 
 from mailctl.maillog.explain.lookup import known_domains
 from mailctl.maillog.rename import renamed
 from mailctl.maillog.report import Deliverability, Rejects, Report
 
 LENGTH = 10
+ADDRESSES = frozenset({"sender", "recipient", "original_recipient"})
 
 # Each pattern begins at the begin of a token, so that a long text without an address costs linear time.
 ADDRESS = r"(?P<address>(?<![^\s<>@,;:()\[\]\"])(?:[^\s<>@,;:()\[\]\"]+|\"[^\"]*\")@[^\s<>@,;:()\"]+)"
@@ -57,6 +59,18 @@ class Anonymiser:
                 renamed(found.relays, text),
             ),
         )
+
+    def data(self, value: Any, name: str = "") -> Any:
+        """JSON data with every string in it rewritten, by the name under which it stands."""
+        if isinstance(value, dict):
+            return {key: self.data(item, key) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.data(item, name) for item in value]
+        if not isinstance(value, str):
+            return value
+        if name in ADDRESSES:
+            return self.address(value)
+        return self.login(value) if name == "sasl_username" else self.text(value)
 
     def text(self, text: str) -> str:
         """`text` with every address, IP address and host name in it replaced."""

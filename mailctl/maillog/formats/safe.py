@@ -1,6 +1,8 @@
-"""Text of strangers made harmless: for terminals, spreadsheets, metric labels."""
+"""Text of strangers made harmless: for terminals, spreadsheets, metric labels, JSON."""
 
 from __future__ import annotations
+
+import json
 
 # A spreadsheet takes a cell that begins like this for a formula (OWASP, CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
@@ -35,12 +37,17 @@ def label(value: str) -> str:
     return f'"{escaped}"'
 
 
-def valid_unicode(value: object) -> object:
-    """JSON data whose strings have no lone surrogates (undecodable bytes): those are written as escapes."""
+def to_json(data: object, indent: int | None = None) -> str:
+    """ASCII only, so that it is harmless on a terminal too; undecodable bytes are written as escapes."""
+    return json.dumps(_valid_unicode(data), indent=indent)
+
+
+def _valid_unicode(value: object) -> object:
+    """`value` with strings that have no lone surrogates, which not every parser takes."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
-        return {valid_unicode(key): valid_unicode(item) for key, item in value.items()}
+        return {_valid_unicode(key): _valid_unicode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [valid_unicode(item) for item in value]
+        return [_valid_unicode(item) for item in value]
     return value

@@ -15,15 +15,15 @@ import pytest
 
 LOG = """\
 Nov 20 09:00:00 mx postfix/smtpd[1]: connect from a.example[192.0.2.1]
-Nov 20 09:00:01 mx postfix/smtpd[1]: 4FxABCDEFGz1: client=a.example[192.0.2.1]
-Nov 20 09:00:01 mx postfix/cleanup[2]: 4FxABCDEFGz1: message-id=<x@a.example>
-Nov 20 09:00:01 mx postfix/qmgr[3]: 4FxABCDEFGz1: from=<Bob@a.example>, size=1000, nrcpt=1 (queue active)
-Nov 20 09:00:02 mx postfix/smtp[4]: 4FxABCDEFGz1: to=<c@gmail.com>, relay=mx.google.example[198.51.100.26]:25, \
+Nov 20 09:00:01 mx postfix/smtpd[1]: 4FxBCDFGHz1J: client=a.example[192.0.2.1]
+Nov 20 09:00:01 mx postfix/cleanup[2]: 4FxBCDFGHz1J: message-id=<x@a.example>
+Nov 20 09:00:01 mx postfix/qmgr[3]: 4FxBCDFGHz1J: from=<Bob@a.example>, size=1000, nrcpt=1 (queue active)
+Nov 20 09:00:02 mx postfix/smtp[4]: 4FxBCDFGHz1J: to=<c@gmail.com>, relay=mx.google.example[198.51.100.26]:25, \
 delay=1.2, delays=0.1/0/0.5/0.6, dsn=4.7.28, status=deferred (host mx.google.example[198.51.100.26] said: \
 421-4.7.28 Gmail has detected an unusual rate of unsolicited mail - gsmtp (in reply to end of DATA command))
-Nov 20 09:01:02 mx postfix/smtp[4]: 4FxABCDEFGz1: to=<c@gmail.com>, relay=mx.google.example[198.51.100.26]:25, \
+Nov 20 09:01:02 mx postfix/smtp[4]: 4FxBCDFGHz1J: to=<c@gmail.com>, relay=mx.google.example[198.51.100.26]:25, \
 delay=61, delays=60/0/0.5/0.6, dsn=2.0.0, status=sent (250 2.0.0 OK gsmtp)
-Nov 20 09:01:02 mx postfix/qmgr[3]: 4FxABCDEFGz1: removed
+Nov 20 09:01:02 mx postfix/qmgr[3]: 4FxBCDFGHz1J: removed
 Nov 21 10:00:02 mx postfix/smtpd[1]: NOQUEUE: reject: RCPT from unknown[203.0.113.9]: 554 5.7.1 <x@z.example>: \
 Relay access denied; from=<\x1b]0;owned\x07@s.example> to=<x@z.example> proto=ESMTP helo=<<img src=x>>
 """
