@@ -118,7 +118,7 @@ def _system_log(session: Session, reaches_back: bool) -> list[Path]:
 def _journal(session: Session, since: datetime | None) -> Iterator[BinaryIO]:
     if not session.host.is_live():
         raise UsageError("the journal is that of the live system", hint="leave out --root, or name a log file")
-    begin = ["--since", since.strftime("%Y-%m-%d %H:%M:%S")] if since else []
+    begin = ["--since", f"@{since.timestamp():.0f}"] if since else []
     argv = ["journalctl", "--output=json", "--no-pager", "--facility=mail", *begin]
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as stream:

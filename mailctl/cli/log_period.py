@@ -13,8 +13,12 @@ AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 Period = tuple[datetime | None, datetime | None]
 
 
-def parse_period(day: str | None, since: str | None, until: str | None, now: datetime) -> Period:
-    """From and before when, None where open; without a zone they mean the log's own time.
+def parse_period(day: str | None, since: str | None, until: str | None, zone: tzinfo | None, now: datetime) -> Period:
+    """From and before when, aware; None where open.
+
+    Args:
+        zone: of days and of times that do not name one; None is the machine's.
+        now: an aware moment.
 
     Raises:
         UsageError: a time is none, or nothing lies between the two.
@@ -22,18 +26,30 @@ def parse_period(day: str | None, since: str | None, until: str | None, now: dat
     if day is not None:
         if since or until:
             raise UsageError("-d already says from when until when", hint="leave out --since and --until, or -d")
-        first = _parse_day(day, now.date())
-        return datetime.combine(first, time()), datetime.combine(first + timedelta(days=1), time())
-    begin = parse_time(since, now) if since else None
-    end = parse_time(until, now) if until else None
-    if begin and end and _is_empty(begin, end, now.tzinfo):
+        first = _parse_day(day, now.astimezone(zone).date())
+        return _midnight(first, zone), _midnight(first + timedelta(days=1), zone)
+    begin = parse_time(since, zone, now) if since else None
+    end = parse_time(until, zone, now) if until else None
+    if begin and end and begin >= end:
         raise UsageError(f"nothing lies between --since {since} and --until {until}")
     return begin, end
 
 
-def _is_empty(begin: datetime, end: datetime, zone: tzinfo | None) -> bool:
-    aware = [each if each.tzinfo else each.replace(tzinfo=zone) for each in (begin, end)]
-    return aware[0] >= aware[1]
+def parse_time(text: str, zone: tzinfo | None, now: datetime) -> datetime:
+    """A stamp of ISO 8601, `today`, `yesterday`, or how long ago: `90m`, `12h`, `7d`, `2w`.
+
+    Raises:
+        UsageError: `text` is none of these.
+    """
+    if text in ("today", "yesterday"):
+        return _midnight(_parse_day(text, now.astimezone(zone).date()), zone)
+    try:
+        if match := AGO.fullmatch(text):
+            return now - int(match[1]) * UNITS[match[2]]
+        return _aware(datetime.fromisoformat(text), zone)
+    except (ValueError, OverflowError) as error:
+        hint = "write YYYY-MM-DD, YYYY-MM-DDTHH:MM, today, yesterday, or 90m, 12h, 7d for that long ago"
+        raise UsageError(f"{text!r} is not a time", hint=hint) from error
 
 
 def _parse_day(text: str, today: date) -> date:
@@ -44,18 +60,12 @@ def _parse_day(text: str, today: date) -> date:
         raise UsageError(f"{text!r} is not a day", hint="write today, yesterday or YYYY-MM-DD") from error
 
 
-def parse_time(text: str, now: datetime) -> datetime:
-    """A stamp of ISO 8601, `today`, `yesterday`, or how long ago: `90m`, `12h`, `7d`, `2w`.
+def _midnight(day: date, zone: tzinfo | None) -> datetime:
+    return _aware(datetime.combine(day, time()), zone)
 
-    Raises:
-        UsageError: `text` is none of these.
-    """
-    if text in ("today", "yesterday"):
-        return datetime.combine(_parse_day(text, now.date()), time())
-    try:
-        if match := AGO.fullmatch(text):
-            return now - int(match[1]) * UNITS[match[2]]
-        return datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        hint = "write YYYY-MM-DD, YYYY-MM-DDTHH:MM, today, yesterday, or 90m, 12h, 7d for that long ago"
-        raise UsageError(f"{text!r} is not a time", hint=hint) from error
+
+def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
+    if moment.tzinfo:
+        return moment
+    # Not the offset of now: a day of last winter began at winter time.
+    return moment.replace(tzinfo=zone) if zone else moment.astimezone()

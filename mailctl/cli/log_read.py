@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -39,9 +39,8 @@ class Request:
         Raises:
             UsageError: a time, day or zone is none.
         """
-        now = datetime.now().astimezone()
-        since, until = parse_period(values["day"], values["since"], values["until"], now)
         zone = parse_zone(values["tz"])
+        since, until = parse_period(values["day"], values["since"], values["until"], zone, datetime.now(UTC))
         return cls(files, values["journal"], since, until, zone, values["jobs"], values["state"], values["unparsed"])
 
 
