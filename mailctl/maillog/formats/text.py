@@ -129,7 +129,7 @@ class _Printer:
             yield self._named(f"  {numbers.count(row.messages):>8}  ", row.name)
         if len(finding.rows) > shown > 0:
             rest = sum(row.messages for row in finding.rows[shown:])
-            yield self.dim(f"  {numbers.count(rest):>8}  in {len(finding.rows) - shown} other wordings")
+            yield self.dim(f"  {numbers.count(rest):>8}  in {numbers.count(len(finding.rows) - shown)} others")
         yield from textwrap.wrap(finding.next_step, self.width, initial_indent="      → ", subsequent_indent="        ")
 
     def _limit_of(self, finding: Finding) -> int:

@@ -61,7 +61,7 @@ def _mentioned(blocks: Iterable[bytes], key: str, most: int) -> tuple[list[str],
 def _mentions(step: Step, key: str) -> bool:
     """Whether the key stands where an id or address of this message stands, not just in somebody's words."""
     if not step.line.queue_id:
-        return step.kind is Kind.REFUSED and f"<{key}>" in step.line.text.lower()
+        return step.kind in (Kind.REFUSED, Kind.WARNED) and f"<{key}>" in step.line.text.lower()
     if step.line.queue_id.lower() == key:
         return True
     return any(step.fields.get(name, "").strip("<>").lower() == key for name in NAMES)

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     BOUNCED = "bounced"
     EXPIRED = "expired"
     REFUSED = "refused"
+    WARNED = "warned"
     HELD = "held"
     NOTICE = "notice"
     STORED = "stored"
@@ -46,6 +47,7 @@ STATUS = {
     "expired": Kind.EXPIRED,
     "force-expired": Kind.EXPIRED,
 }
+ACTIONS = {"reject": Kind.REFUSED, "discard": Kind.REFUSED, "hold": Kind.HELD, "reject_warning": Kind.WARNED}
 STAGES = ("before the queue manager", "in the queue", "connecting", "sending")
 
 
@@ -71,7 +73,9 @@ MESSAGE_ID = re.compile(r"(?:resent-)?message-id=(?P<message_id>.*)", re.DOTALL)
 SIGNED = re.compile(r"DKIM-Signature field added \(s=(?P<selector>[^,]*), d=(?P<domain>[^)]*)\)")
 STORED = re.compile(r"(?P<agent>lmtp\([^)]*\)).*?: msgid=(?P<message_id>\S+?): (?P<what>.*)", re.DOTALL)
 NOTICE = re.compile(rf"(?P<what>[\w -]+ notification): (?P<id>{QUEUE_ID})")
-REJECT = re.compile(r"(?:NOQUEUE: )?(?P<action>(?:milter-)?(?:reject|hold|discard|redirect)): (?P<what>.*)", re.DOTALL)
+REJECT = re.compile(
+    r"(?:NOQUEUE: )?(?P<action>(?:milter-)?(?:reject|reject_warning|hold|discard|redirect)): (?P<what>.*)", re.DOTALL
+)
 LINKS = (
     re.compile(rf"queued as (?P<id>{QUEUE_ID})\b"),
     re.compile(rf"forwarded as (?P<id>{QUEUE_ID})\b"),
@@ -127,7 +131,7 @@ def _from_cleanup(line: Line) -> Step | None:
     if match := MESSAGE_ID.fullmatch(line.text):
         return Step(line, Kind.IDENTIFIED, {"message_id": match["message_id"]})
     if match := REJECT.fullmatch(line.text):
-        kind = Kind.HELD if match["action"].endswith("hold") else Kind.REFUSED
+        kind = ACTIONS.get(match["action"].removeprefix("milter-"), Kind.NOTE)
         return Step(line, kind, {"action": match["action"], "reply": match["what"]})
     return None
 

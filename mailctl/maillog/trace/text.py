@@ -121,7 +121,8 @@ def _notes(step: Step) -> Iterator[str]:
     if step.kind in EXPLAINED and fields.get("reply"):
         found = explain(fields["reply"])
         if found.cause.name != "unknown":
-            yield f"→ {found.meaning}: {found.next_step}"
+            yield f"→ {found.meaning}"
+            yield f"  {found.next_step}"
 
 
 def _painted(code: str, text: str, color: bool) -> str:
