@@ -14,6 +14,7 @@ from mailctl.maillog.daemons import handler_of
 from mailctl.maillog.queue import RECENT, Mail, Origin, Queue
 from mailctl.maillog.stamps import BSD_HOUR, RFC3339_HOUR, Years, hour_of
 from mailctl.maillog.tally import DELIVERED, RECEIVED, UNRESOLVED, HourKey, Tally, add_size
+from mailctl.maillog.window import Window
 
 Handler = Callable[["Counting", bytes, bytes], bool]
 """Counts one line: the queue id (empty where there is none) and the text after it. False: not understood."""
@@ -26,6 +27,8 @@ _OTHER_LINE = re.compile(rb"(?:[^\n]{15}|\d{4}-\S+) \S+ ([^ :[]+)(?:\[[^]]*\])?:
 _REPEATED = re.compile(rb"message repeated (\d{1,6}) times: \[ ?(.*?) ?\]", re.DOTALL)
 _TEXT = re.compile(rb"(?:(" + _QUEUE_ID + rb"): )?(.*)", re.DOTALL)
 
+_Row = tuple[bytes, bytes, bytes, bytes, bytes]
+"""Host, program, queue id or nothing, text; or nothing of these, and the line."""
 _STAMP = 40  # bytes; no stamp is longer
 
 Late = tuple[HourKey, bytes, Handler, bytes, bytes]
@@ -50,13 +53,24 @@ class Counting:
     `ends` has the beginnings of the first and the last line with a stamp, each with the years passed there.
     """
 
-    def __init__(self, first: bool = True, on_unparsed: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        first: bool = True,
+        on_unparsed: Callable[[bytes], None] | None = None,
+        window: Window | None = None,
+        base_year: int = 0,
+    ) -> None:
+        """`window` limits what is counted; the lines outside still tell what messages are. `base_year`: see Years."""
         self.first = first
+        self.inside = True
         self.tally = Tally()
         self.queues: dict[bytes, Queue] = {}
         self.years = Years()
         self.late: list[Late] = []
-        self.on_unparsed = on_unparsed
+        self._on_unparsed = on_unparsed
+        self._window = window
+        self._base_year = base_year
+        self._tallies = {True: self.tally, False: Tally()}
         self.hour: HourKey = b""
         self.hour_counts = [0] * 5  # of no hour: lines before the first stamp
         self.queue = Queue(b"")
@@ -68,44 +82,61 @@ class Counting:
         """Count whole lines, each ending in a newline."""
         if b"\r\n" in block:
             block = block.replace(b"\r\n", b"\n")
-        for lines in _by_hour(block):
+        for lines in by_hour(block):
             self._feed_hour(lines)
         for queue in self.queues.values():
             queue.forget_oldest()
         self.tally.limit()
 
     def _feed_hour(self, lines: bytes) -> None:
+        """Count lines whose stamps share an hour, or that have none."""
         is_bsd = not lines[:1].isdigit()
         hour = hour_of(lines[: BSD_HOUR if is_bsd else RFC3339_HOUR], self.years)
-        if hour is not None:
-            self.enter_hour(hour)
+        pattern = _BSD_LINES if is_bsd else _RFC3339_LINES
+        if hour is None:
+            self._miss(lines.split(b"\n")[:-1])
+        elif self._window is None:
+            self._feed_rows(hour, lines, pattern.findall(lines))
+        else:
+            for inside, part in self._window.split(lines, self._base_year + self.years.passed):
+                self._enter_side(inside)
+                self._feed_rows(hour, part, pattern.findall(part))
+
+    def _feed_rows(self, hour: HourKey, lines: bytes, rows: list[_Row]) -> None:
+        self.enter_hour(hour)
+        if self.inside:
             self._note_ends(lines)
-        rows = (_BSD_LINES if is_bsd else _RFC3339_LINES).findall(lines)
         handlers = self._handlers
         current = self.queue.host
         misses = []
-        for host, program, queue_id, text, rest in rows:
+        for number, (host, program, queue_id, text, rest) in enumerate(rows):
             if host != current and host:
                 self.enter_host(host)
                 current = host
-            if not (handlers[program](self, queue_id, text) if program else self._other_line(rest)):
-                misses.append((host, program, queue_id, text, rest))
-        self.tally.lines += len(rows)
-        if hour is None:
-            self.tally.unparsed += len(rows)
-        else:
-            self.tally.unparsed += len(misses)
+            if not (handlers[program](self, queue_id, text) if program else _is_other_line(rest)):
+                misses.append(number)
+        self.tally.lines += len(rows) - len(misses)
+        if misses:
+            all_lines = lines.split(b"\n")
+            self._miss([all_lines[number] for number in misses])
+
+    def _miss(self, lines: list[bytes]) -> None:
+        self.tally.lines += len(lines)
+        self.tally.unparsed += len(lines)
+        if self._on_unparsed is not None and self.inside:
+            for line in lines:
+                self._on_unparsed(line)
+
+    def _enter_side(self, inside: bool) -> None:
+        self.inside = inside
+        self.tally = self._tallies[inside]
+        self.totals = self.tally.totals
 
     def _note_ends(self, lines: bytes) -> None:
         last = lines.rfind(b"\n", 0, -1) + 1
         if not self.ends:
             self.ends = [(self.years.passed, lines[:_STAMP])]
         self.ends[1:] = [(self.years.passed, lines[last : last + _STAMP])]
-
-    def _other_line(self, line: bytes) -> bool:
-        # Only daemons of Postfix are ours, and they have a process id in brackets; what has none is somebody else's.
-        match = _OTHER_LINE.fullmatch(line)
-        return match is not None and not match[1].startswith(b"postfix")
 
     def enter_hour(self, hour: HourKey) -> None:
         self.hour = hour
@@ -144,6 +175,7 @@ class Counting:
         if not mail.active:
             mail.active = True
             mail.hour = self.hour
+            mail.inside = self.inside
             self._count_origin(mail, 1)
 
     def set_origin(self, mail: Mail, origin: Origin) -> None:
@@ -157,11 +189,12 @@ class Counting:
     def _count_origin(self, mail: Mail, sign: int) -> None:
         if mail.origin is Origin.UNKNOWN:
             return
-        self.totals[mail.origin.value] += sign
+        tally = self._tallies[mail.inside]
+        tally.totals[mail.origin.value] += sign
         if mail.origin is Origin.RECEIVED:
-            self.totals["bytes_received"] += sign * mail.size
-            add_size(self.tally.senders, mail.sender, sign, sign * mail.size)
-            self.tally.hours.setdefault(mail.hour, [0] * 5)[RECEIVED] += sign
+            tally.totals["bytes_received"] += sign * mail.size
+            add_size(tally.senders, mail.sender, sign, sign * mail.size)
+            tally.hours.setdefault(mail.hour, [0] * 5)[RECEIVED] += sign
 
     def delivered(self, mail: Mail) -> None:
         self.totals["delivered"] += 1
@@ -238,13 +271,20 @@ def late_hop(counting: Counting, queue_id: bytes, taken: bytes) -> bool:
     return True
 
 
-def _by_hour(block: bytes) -> Iterator[bytes]:
+def _is_other_line(line: bytes) -> bool:
+    # Only daemons of Postfix are ours, and they have a process id in brackets; what has none is somebody else's.
+    match = _OTHER_LINE.fullmatch(line)
+    return match is not None and not match[1].startswith(b"postfix")
+
+
+def by_hour(block: bytes) -> Iterator[bytes]:
+    """The lines of a block in their order, those with stamps of one hour at a time."""
     prefix = block[: _hour_length(block)]
     if prefix and block.count(b"\n" + prefix) == block.count(b"\n") - 1:
         yield block
         return
-    for _, lines in groupby(block.split(b"\n")[:-1], key=lambda line: line[: _hour_length(line)]):
-        yield b"\n".join(lines) + b"\n"
+    for _, group in groupby(block.split(b"\n")[:-1], key=lambda line: line[: _hour_length(line)]):
+        yield b"\n".join(group) + b"\n"
 
 
 def _hour_length(line: bytes) -> int:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from mailctl.maillog.tally import HourKey
 
-RECENT = 4096
+RECENT = 1024
 """A hop links its `queued as ID` to a message among the last so many that this host took."""
 
 MAX_OPEN = 200_000
@@ -26,7 +26,7 @@ class Origin(Enum):
 class Mail:
     """One message in the queue. A plain class: one is made for each message of the log."""
 
-    __slots__ = ("active", "deferred", "hour", "number", "origin", "sender", "size")
+    __slots__ = ("active", "deferred", "hour", "inside", "number", "origin", "sender", "size")
 
     def __init__(self, origin: Origin, number: int) -> None:
         self.origin = origin
@@ -35,6 +35,7 @@ class Mail:
         self.sender = b""
         self.size = 0
         self.hour: HourKey = b""
+        self.inside = True
         self.deferred: set[bytes] | None = None
 
 
@@ -43,10 +44,10 @@ class Queue:
 
     `taken` counts the messages that began in this log; it orders them for RECENT.
     `levels` holds the level of the last TLS connection to each relay, as `relay=` names it; `no_level` is that of
-    a relay without one.
+    a relay without one. `by_name` counts what postsuper(1) did to messages it named, until its summary.
     """
 
-    __slots__ = ("host", "levels", "mails", "no_level", "own_client", "recent", "taken")
+    __slots__ = ("by_name", "host", "levels", "mails", "no_level", "own_client", "recent", "taken")
 
     def __init__(self, host: bytes) -> None:
         self.host = host
@@ -56,6 +57,7 @@ class Queue:
         self.taken = 0
         self.levels: dict[bytes, bytes] = {}
         self.no_level = b""
+        self.by_name: dict[str, int] = {}
 
     def take(self, queue_id: bytes, origin: Origin) -> Mail:
         """A message that begins here; an older one of the same id has ended unseen."""
@@ -83,6 +85,8 @@ class Queue:
         self.taken += later.taken
         self.mails.update(later.mails)
         self.levels.update(later.levels)
+        for name, count in later.by_name.items():
+            self.by_name[name] = self.by_name.get(name, 0) + count
         for queue_id, mail in later.recent.items():
             self.recent[queue_id] = mail
             self.recent.move_to_end(queue_id)

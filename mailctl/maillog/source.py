@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from mailctl.maillog.compressed import open_log
+from mailctl.maillog.journal import as_syslog
 
 BLOCK = 1 << 20
 """Bytes read at once."""
@@ -57,13 +58,13 @@ def blocks_of_stream(stream: BinaryIO, size: int | None = None) -> Iterator[byte
         left = None if left is None else left - len(block)
         end = block.rfind(b"\n") + 1
         if end:
-            yield b"".join([*parts, block[:end]])
+            yield as_syslog(b"".join([*parts, block[:end]]))
             parts, held = [], 0
         if held < LONGEST_LINE:
             parts.append(block[end:])
             held += len(block) - end
     if held:
-        yield b"".join([*parts, b"\n"])
+        yield as_syslog(b"".join([*parts, b"\n"]))
 
 
 def _blocks_of_lines(lines: Iterable[bytes | str]) -> Iterator[bytes]:
@@ -74,7 +75,7 @@ def _blocks_of_lines(lines: Iterable[bytes | str]) -> Iterator[bytes]:
         held.append(data.removesuffix(b"\n"))
         size += len(data)
         if size >= BLOCK:
-            yield b"\n".join(held) + b"\n"
+            yield as_syslog(b"\n".join(held) + b"\n")
             held, size = [], 0
     if held:
-        yield b"\n".join(held) + b"\n"
+        yield as_syslog(b"\n".join(held) + b"\n")

@@ -8,12 +8,16 @@ stamps that do have one, or from the newest date the caller knows (the file's mt
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
+from typing import TypeVar
 
 from mailctl.maillog.tally import HourKey
 
 MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+_File = TypeVar("_File")
+
 RFC3339_HOUR = 13  # bytes of a stamp up to its hour
 BSD_HOUR = 9
 
@@ -103,3 +107,20 @@ def parse_stamp(line: bytes, year: int, zone: tzinfo | None = None) -> datetime 
     except ValueError:
         pass  # February 30, or 24:00 somewhere
     return None
+
+
+def in_order(files: Iterable[tuple[_File, bytes, datetime]]) -> list[_File]:
+    """Files by time, from their first line and the time they were last written: a log ends when it was written last."""
+
+    def begin(item: tuple[_File, bytes, datetime]) -> tuple[datetime, datetime]:
+        _, line, written = item
+        stamp = parse_stamp(line, written.year)
+        if stamp is None:
+            return written, written
+        if stamp.tzinfo is None:
+            stamp = stamp.astimezone()
+            if stamp > written + timedelta(days=1):
+                stamp = stamp.replace(year=stamp.year - 1)
+        return stamp, written
+
+    return [file for file, _, _ in sorted(files, key=begin)]

@@ -15,8 +15,11 @@ _ACTIVE = re.compile(rb"from=<(.*)>, size=(\d+), nrcpt=\d+ \(queue active\)", re
 _EXPIRED = re.compile(rb"from=<.*>, status=(?:force-)?expired, ", re.DOTALL)
 _NOTICE = re.compile(rb"(sender|postmaster) (non-delivery|delivery status|delay|delivery) notification: (\w+)")
 _QMGR_KNOWN = (b"skipped, still being delivered", b"to=<", b"from=<", b"placed on hold", b"conversation", b"removed")
-_SUMMARY = re.compile(rb"(?:Deleted|Requeued|Placed on hold|Released from hold|Expired|Renamed[^:]*): \d+ messages?")
-_KNOWN_OF_MESSAGE = (b"released from hold", b"expired", b"renamed", b"placed ")
+_SUMMARY = re.compile(
+    rb"(Deleted|Requeued|Placed on hold|Released from hold|Force-expired|Expired|Renamed[^:]*): (\d{1,9}) .*"
+)
+_SUMMED = {b"Deleted": "removed", b"Placed on hold": "held"}
+_POSTSUPER_KNOWN = (b"released from hold", b"requeued", b"expired", b"force-expired", b"renamed", b"placed ")
 
 
 def qmgr(counting: Counting, queue_id: bytes, text: bytes) -> bool:
@@ -66,14 +69,33 @@ def link_internal(counting: Counting, queue_id: bytes, text: bytes) -> bool:
 
 
 def postsuper(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    """One line for each message that was named, and a summary at the end; for ALL the summary alone."""
     if text == b"removed":
+        by_name = counting.queue.by_name
+        by_name["removed"] = by_name.get("removed", 0) + 1
         return removed(counting, queue_id, text)
     if text.startswith(b"placed on hold"):
+        by_name = counting.queue.by_name
+        by_name["held"] = by_name.get("held", 0) + 1
         counting.totals["held"] += 1
         return True
-    if text.startswith(b"requeued"):
-        counting.queue.mails.pop(queue_id, None)
-        return True
     if queue_id:
-        return text.startswith(_KNOWN_OF_MESSAGE)
-    return bool(_SUMMARY.fullmatch(text)) or common(counting, postsuper, queue_id, text)
+        if text.startswith(b"requeued"):
+            counting.queue.mails.pop(queue_id, None)
+        return text.startswith(_POSTSUPER_KNOWN)
+    if summary := _SUMMARY.fullmatch(text):
+        if name := _SUMMED.get(summary[1]):
+            count = int(summary[2]) - counting.queue.by_name.pop(name, 0)
+            summed(counting, name.encode(), b"%d" % count)
+        return True
+    return common(counting, postsuper, queue_id, text)
+
+
+def summed(counting: Counting, name: bytes, count: bytes) -> bool:
+    """What a summary counts beyond the messages named before it, of which some may lie before this piece."""
+    if not counting.first:
+        counting.put_off(summed, name, count)
+        return True
+    total = name.decode()
+    counting.totals[total] += max(0, int(count) - counting.queue.by_name.pop(total, 0))
+    return True
