@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from mailctl.cli.log_options import (
     pflogsumm_options,
     style_of,
 )
-from mailctl.cli.log_read import Request, read_messages, read_report
+from mailctl.cli.log_read import Request, read_report
 from mailctl.cli.terminal import terminal
 from mailctl.errors import MailctlError, UnfitError, UsageError, printable
 from mailctl.host import LocalHost, create_whole
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MACHINE_ID = PurePosixPath("/etc/machine-id")
 TEXTFILE = "mailctl_mail.prom"
+CLEAR = "\x1b[2J\x1b[H"
 
 
 @click.command(cls=ReportCommand)
@@ -48,15 +50,17 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
     """
     format_given = Format(format_) if format_ else None
     chosen = format_given or (Format.JSON if session.json else Format.TEXT)
-    _refuse_contradictions(values)
+    _refuse_contradictions(chosen, values)
     for note in notes_on(values):
         session.say(f"note: {note}")
     with _unknown_to_nagios(chosen), readable_log():
         thresholds = [parse_thresholds(values[level], _measured_names()) for level in ("warning", "critical")]
         request = Request.of(files, values)
         if chosen is Format.JSONL:
-            for line in read_messages(session, request, anonymiser(session) if values["anonymise"] else None):
-                click.echo(line)
+            _print_lives(session, request, values)
+            return
+        if values["follow"]:
+            _show_live(session, request, values)
             return
         report, sums = read_report(session, request)
         report = _reworded(session, report, values)
@@ -84,11 +88,15 @@ def main() -> NoReturn:
     run(["log-report", *sys.argv[1:]])
 
 
-def _refuse_contradictions(values: Mapping[str, Any]) -> None:
+def _refuse_contradictions(format_: Format, values: Mapping[str, Any]) -> None:
     if values["textfile"] and not values["state"]:
         raise UsageError("counters that only grow need a state", hint="add --state FILE to --textfile")
     if values["anonymise"] and values["unparsed"]:
         raise UsageError("--unparsed writes lines as they are, which --anonymise is there to prevent")
+    if values["state"] and any(values[name] for name in ("day", "since", "until", "follow")):
+        raise UsageError("with --state a report is of what is new", hint="leave out -d, --since, --until and --follow")
+    if values["follow"] and format_ not in (Format.TEXT, Format.JSONL):
+        raise UsageError(f"--follow has no end, and {format_.value} needs one", hint="use --format text or jsonl")
 
 
 def _measured_names() -> frozenset[str]:
@@ -107,6 +115,30 @@ def _unknown_to_nagios(format_: Format) -> Iterator[None]:
             raise
         click.echo(f"MAIL UNKNOWN - {printable(error.message).replace('|', '/')}")
         sys.exit(nagios.State.UNKNOWN)
+
+
+def _print_lives(session: Session, request: Request, values: Mapping[str, Any]) -> None:
+    from mailctl.cli.log_follow import read_lives
+    from mailctl.maillog.formats import jsonl
+
+    hides = anonymiser(session) if values["anonymise"] else None
+    for line in jsonl.render(read_lives(session, request, values["follow"]), hides):
+        click.echo(line)
+
+
+def _show_live(session: Session, request: Request, values: Mapping[str, Any]) -> None:
+    from mailctl.cli.log_follow import follow_reports
+
+    if not sys.stdout.isatty():
+        raise UsageError("a live screen needs a terminal", hint="use --format jsonl to follow message by message")
+    try:
+        for report in follow_reports(session, request):
+            style = style_of(values, *terminal())
+            lines = render(_reworded(session, report, values), Format.TEXT, style).splitlines()
+            shown = lines[: shutil.get_terminal_size().lines - 1]
+            click.echo(CLEAR + "\n".join(shown), nl=False)
+    except KeyboardInterrupt:
+        click.echo()
 
 
 def _reworded(session: Session, report: Report, values: Mapping[str, Any]) -> Report:

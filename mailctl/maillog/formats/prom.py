@@ -18,6 +18,7 @@ MOST_VALUES = 100
 """Label values of one metric; the rest is counted as OTHERS, so that an attacker cannot make time series."""
 
 FAMILY_SEPARATOR = "\t"
+OWED = f"owed{FAMILY_SEPARATOR}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,16 @@ def grown(sums: Mapping[str, int], report: Report) -> dict[str, int]:
         if METRICS[family].label and value not in values and len(values) >= MOST_VALUES:
             value = OTHERS
         values.add(value)
-        key = f"{family}{FAMILY_SEPARATOR}{value}"
-        result[key] = result.get(key, 0) + number
+        _grow(result, f"{family}{FAMILY_SEPARATOR}{value}", number)
     return result
+
+
+def _grow(sums: dict[str, int], key: str, number: int) -> None:
+    """Add, but never go back: a message that turns out to be re-injected takes one from `received` later."""
+    number -= sums.pop(f"{OWED}{key}", 0)
+    if number < 0:
+        sums[f"{OWED}{key}"] = -number
+    sums[key] = sums.get(key, 0) + max(number, 0)
 
 
 def _values_of(sums: Mapping[str, int], family: str) -> set[str]:

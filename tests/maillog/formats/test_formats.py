@@ -117,6 +117,15 @@ def test_counters_grow_by_each_report_and_never_go_back() -> None:
     assert {key: quiet[key] for key in twice} == twice
 
 
+def test_a_message_that_moves_to_another_count_does_not_take_a_counter_back() -> None:
+    sums: dict[str, int] = {}
+    shown = []
+    for received in (5, -2, 1, 4):
+        sums = prom.grown(sums, Report(totals=Totals(received=received)))
+        shown.append(sums["received\t"])
+    assert shown == [5, 5, 5, 8]
+
+
 def test_each_metric_has_one_help_and_one_type() -> None:
     lines = prom.render(prom.grown({}, DAY), DAY).splitlines()
     helps = [line.split()[2] for line in lines if line.startswith("# HELP")]
