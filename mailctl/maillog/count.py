@@ -86,7 +86,9 @@ class Counting:
             self._feed_hour(lines)
         for queue in self.queues.values():
             queue.forget_oldest()
-        self.tally.limit()
+        self._enter_side(inside=True)  # a log may end outside the period asked for
+        for tally in self._tallies.values():
+            tally.limit()
 
     def _feed_hour(self, lines: bytes) -> None:
         """Count lines whose stamps share an hour, or that have none."""
