@@ -2,6 +2,6 @@
 
 from mailctl.maillog.compressed import LogError
 from mailctl.maillog.report import Report
-from mailctl.maillog.summarise import summarise
+from mailctl.maillog.summarise import summarise, summarise_new
 
-__all__ = ["LogError", "Report", "summarise"]
+__all__ = ["LogError", "Report", "summarise", "summarise_new"]

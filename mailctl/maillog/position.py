@@ -52,14 +52,13 @@ class Reader:
         Raises:
             LogError: a file cannot be read.
         """
-        if not self.position.offset or self.position.is_in(self.path):
-            yield from self._rest(self.path, is_done=False)
-            return
-        for path in self._rotated():
-            yield from self._rest(path, is_done=True)
-            self.position = Position()
-        self.position = Position()
-        yield from self._rest(self.path, is_done=False)
+        offset = self.position.offset
+        if offset and not self.position.is_in(self.path):
+            for path in self._rotated():
+                yield from self._rest(path, offset, is_done=True)
+                offset = 0
+            offset = 0
+        yield from self._rest(self.path, offset, is_done=False)
 
     def _rotated(self) -> list[Path]:
         """Where the rest is: the rotated file that was being read, and those that are newer; none when it is gone."""
@@ -71,16 +70,17 @@ class Reader:
                 return found[::-1]
         return []
 
-    def _rest(self, path: Path, is_done: bool) -> Iterator[bytes]:
-        offset = self.position.offset
+    def _rest(self, path: Path, offset: int, is_done: bool) -> Iterator[bytes]:
         with open_log(path) as file:
             head = file.read(HEAD)
             file.seek(offset)
             for block, size in _whole_lines(file, is_done):
                 offset += size
                 yield block
-        known = head[:offset]
-        self.position = Position(offset, len(known), _digest(known))
+        # An empty file cannot be told from others: then the one before it still says where to go on.
+        if offset:
+            known = head[:offset]
+            self.position = Position(offset, len(known), _digest(known))
 
 
 def _whole_lines(file: BinaryIO, is_done: bool) -> Iterator[tuple[bytes, int]]:

@@ -44,13 +44,16 @@ def cleanup(counting: Counting, queue_id: bytes, text: bytes) -> bool:
 
 
 def made_here(counting: Counting, queue_id: bytes, text: bytes) -> bool:
-    """A message that nobody brought in: Postfix made it when its message id holds the queue id, cleanup(8)."""
+    """A message that nobody brought in: Postfix made it when its message id holds the queue id, cleanup(8).
+
+    `<20260301060000.4F0A1B2C@host>`, or `<4kQpzf0Gv2z1x@host>` with long queue ids. A forward by local(8) keeps the id
+    that it had; a later line tells.
+    """
     if not counting.first:
         counting.put_off(cleanup, queue_id, text)
-    elif b"." + queue_id + b"@" in text:
-        counting.queue.take(queue_id, Origin.INTERNAL)
     else:
-        counting.queue.adopt(queue_id)
+        is_ours = b"." + queue_id + b"@" in text or b"<" + queue_id + b"@" in text
+        counting.queue.take(queue_id, Origin.INTERNAL if is_ours else Origin.UNKNOWN)
     return True
 
 

@@ -79,22 +79,43 @@ def delivery(counting: Counting, handler: Handler, queue_id: bytes, text: bytes)
     match = _DELIVERY.match(text)
     if match is None:
         return text.startswith(_KNOWN) or common(counting, handler, queue_id, text)
-    mail = counting.queue.mails.get(queue_id) or counting.find(handler, queue_id, text)
+    if match[6] == b"sent":
+        # Which message a delivery leads to does not depend on what is known of this one.
+        if forwarded := _FORWARDED_AS.match(text, match.end()):
+            counting.totals["forwarded"] += 1
+            add_count(counting.tally.dsn, match[5])
+            return link_internal(counting, forwarded[1], text)
+        if hop := _QUEUED_AS.search(text, match.end()):
+            counting.link_hop(hop[1])
+    elif match[6] not in _STATUSES:
+        return False
+    return attempt(counting, handler is smtp, queue_id, text, match)
+
+
+def attempt(counting: Counting, by_smtp: bool, queue_id: bytes, text: bytes, match: re.Match[bytes]) -> bool:
+    mail = counting.queue.mails.get(queue_id)
     if mail is None:
-        return True
+        mail = counting.find(late_smtp if by_smtp else late_local, queue_id, text)
+        if mail is None:
+            return True
     to, _, relay, delay, dsn, status = match.groups()
     tally = counting.tally
     tally.dsn[dsn] = tally.dsn.get(dsn, 0) + 1
     if status == b"sent":
-        if forwarded := _FORWARDED_AS.match(text, match.end()):
-            counting.totals["forwarded"] += 1
-            return link_internal(counting, forwarded[1], text)
-        sent(counting, mail, handler is smtp, to, relay, delay)
-        if hop := _QUEUED_AS.search(text, match.end()):
-            counting.link_hop(hop[1])
+        sent(counting, mail, by_smtp, to, relay, delay)
     elif status in _FAILURES:
-        _FAILURES[status](counting, mail, to, text[match.end() :], handler is smtp, relay)
-    return status in _STATUSES
+        _FAILURES[status](counting, mail, to, text[match.end() :], by_smtp, relay)
+    return True
+
+
+def late_smtp(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    match = _DELIVERY.match(text)
+    return match is not None and attempt(counting, True, queue_id, text, match)
+
+
+def late_local(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    match = _DELIVERY.match(text)
+    return match is not None and attempt(counting, False, queue_id, text, match)
 
 
 def sent(counting: Counting, mail: Mail, by_smtp: bool, to: bytes, relay: bytes, delay: bytes) -> None:
@@ -163,4 +184,4 @@ _FAILURES = {
     b"expired": expired,
     b"force-expired": expired,
 }
-_STATUSES = {b"sent", b"deliverable", b"undeliverable", *_FAILURES}
+_STATUSES = {b"deliverable", b"undeliverable", *_FAILURES}

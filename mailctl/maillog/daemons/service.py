@@ -18,7 +18,7 @@ PROGRAMS = (
     *(b"postkick", b"postlock", b"postcat", b"aliases", b"set-permissions", b"postmulti-script", b"post-install"),
 )
 
-_LEVELS = (b"warning: ", b"fatal: ", b"panic: ", b"error: ")
+LEVELS = (b"warning: ", b"fatal: ", b"panic: ", b"error: ")
 _KNOWN = (
     *(b"statistics: ", b"daemon started ", b"reload ", b"terminating on signal ", b"starting the Postfix mail system"),
     *(b"stopping the Postfix mail system", b"refreshing the Postfix mail system", b"the Postfix mail system is "),
@@ -44,7 +44,7 @@ def service(counting: Counting, queue_id: bytes, text: bytes) -> bool:
 
 def common(counting: Counting, handler: Handler, queue_id: bytes, text: bytes) -> bool:
     """Warnings, what comes with a configuration that was read again, and repeated lines."""
-    if text.startswith(_LEVELS):
+    if text.startswith(LEVELS):
         level, _, words = text.partition(b": ")
         add_count(counting.tally.warnings, b"%s: %s: %s" % (handler.__name__.encode(), level, general(words)))
         return True
