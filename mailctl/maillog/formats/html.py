@@ -14,13 +14,15 @@ import jinja2
 from mailctl.maillog.formats import Style, hours, numbers
 from mailctl.maillog.formats.chart import HEIGHT, WIDTH, Chart, stacked
 from mailctl.maillog.formats.limit import limited
-from mailctl.maillog.formats.problems import Finding, find_problems
-from mailctl.maillog.formats.safe import printable
+from mailctl.maillog.formats.problems import Finding, causes_of, find_problems
+from mailctl.maillog.formats.safe import printable, shortened
 from mailctl.maillog.report import DEFINITIONS, DomainDelivery, Report, Row, Rows
 
 PACKAGE = Path(__file__).parents[2]
 COLUMNS = 96
 EXAMPLES = 5
+LEVEL = 12
+"""Characters of a TLS level; Postfix's own words are shorter."""
 TILES = ("received", "delivered", "rejected", "deferred", "bounced", "expired")
 SIZES = {"received": "bytes_received", "delivered": "bytes_delivered"}
 
@@ -61,6 +63,15 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Domain:
+    """A receiving domain: `cells` are its numbers, `causes` why mail was put off or refused there."""
+
+    name: str
+    cells: tuple[str, ...]
+    causes: str
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What the template shows, as ready strings."""
 
@@ -74,7 +85,7 @@ class View:
     totals: tuple[Tile, ...]
     charts: tuple[Chart, ...]
     problems: tuple[Problem, ...]
-    domains: tuple[tuple[str, ...], ...]
+    domains: tuple[Domain, ...]
     tables: tuple[Table, ...]
 
 
@@ -127,18 +138,20 @@ def _problem(finding: Finding) -> Problem:
     return Problem(finding.urgency.name.lower(), head, finding.next_step, tuple(_lines(rows)))
 
 
-def _domain(domain: DomainDelivery) -> tuple[str, ...]:
-    return (
-        printable(domain.domain),
+def _domain(domain: DomainDelivery) -> Domain:
+    levels = ", ".join(f"{shortened(row.name, LEVEL)} {numbers.count(row.messages)}" for row in domain.levels[:4])
+    cells = (
         numbers.count(domain.delivered),
         numbers.share(domain.first_try, domain.delivered + domain.bounced),
         numbers.count(domain.deferred),
         numbers.count(domain.bounced),
         numbers.share(domain.tls, domain.delivered),
-        ", ".join(f"{printable(row.name)} {numbers.count(row.messages)}" for row in domain.levels[:4]),
+        levels,
         numbers.seconds(domain.delay.p50),
         numbers.seconds(domain.delay.p95),
     )
+    causes = "; ".join(f"{numbers.count(count)} {cause.title}" for cause, count in causes_of(domain))
+    return Domain(printable(domain.domain), cells, causes)
 
 
 def _tables(report: Report, style: Style) -> Iterator[Table]:

@@ -25,7 +25,7 @@ def seconds(amount: float | None) -> str:
     """A delay with its unit: `0.4 s`, `12 min`, `3.5 h`."""
     if amount is None:
         return "-"
-    for limit, divisor, unit in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if amount < limit:
             return f"{amount / divisor:.3g} {unit}"
     return f"{amount / 86400:.3g} d"

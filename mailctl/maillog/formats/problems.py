@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from mailctl.maillog.explain import Cause, explain, group_by_cause
-from mailctl.maillog.report import Report, Row, Rows
+from mailctl.maillog.report import DomainDelivery, Report, Row, Rows
 
 FAILED_LOGINS = 20
 """From so many failures on somebody guesses passwords; fewer are typing errors."""
 
-UNDERSTOOD_SHARE = 0.001
+LOGIN_FAILED = "authentication failed"
+
+UNPARSED_SHARE = 0.001
+"""Of all lines; fewer are torn lines, as every log has them."""
 
 # Refusals for these causes are the server doing its work.
 ORDINARY_REJECTS = frozenset(
@@ -54,9 +57,15 @@ def find_problems(report: Report) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: (finding.urgency, -finding.count, finding.what)))
 
 
+def causes_of(domain: DomainDelivery) -> tuple[tuple[Cause, int], ...]:
+    """Why a domain put mail off or refused it; the most frequent cause first."""
+    return tuple((cause, _sum(rows)) for cause, rows in group_by_cause(domain.reasons))
+
+
 def _warnings(report: Report) -> Iterator[Finding]:
     grave = tuple(row for row in report.warnings if _level(row) in ("fatal", "panic", "error"))
-    mild = tuple(row for row in report.warnings if row not in grave)
+    # Failed logins have a finding of their own.
+    mild = tuple(row for row in report.warnings if row not in grave and LOGIN_FAILED not in row.name)
     if grave:
         step = "The programs named below could not go on; the text says why. Run `mailctl doctor`."
         yield Finding(Urgency.CRITICAL, _sum(grave), "fatal", "programs of the mail server gave up", step, grave)
@@ -102,7 +111,7 @@ def _logins(report: Report) -> Iterator[Finding]:
 
 def _unparsed(report: Report) -> Iterator[Finding]:
     lines = report.lines
-    if lines.unparsed > lines.total * UNDERSTOOD_SHARE:
+    if lines.unparsed > lines.total * UNPARSED_SHARE:
         step = "Totals may miss what these lines say: write them out with --unparsed FILE and report them."
         yield Finding(Urgency.NOTICE, lines.unparsed, "lines", "not understood by this report", step)
 

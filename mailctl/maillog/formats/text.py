@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from mailctl.maillog.formats import BOLD, DIM, NARROWEST, RESET, Style, hours, numbers
 from mailctl.maillog.formats.lists import lists
-from mailctl.maillog.formats.problems import Finding, Urgency, find_problems
+from mailctl.maillog.formats.problems import Finding, Urgency, causes_of, find_problems
 from mailctl.maillog.formats.safe import printable, shortened
 from mailctl.maillog.report import DomainDelivery, Report
 
@@ -147,6 +147,7 @@ class _Printer:
         yield self.dim(f"  {'':{self.width - 69}}{header}")
         for domain in domains:
             yield self._domain(domain)
+            yield from self._causes(domain)
         yield from self._more(len(report.deliverability.domains), limit)
         yield ""
 
@@ -157,6 +158,12 @@ class _Printer:
         counts = f"{numbers.count(domain.deferred):>9}{numbers.count(domain.bounced):>8}"
         name = shortened(domain.domain, self.width - 70)
         return f"  {name:{self.width - 69}}{numbers.count(domain.delivered):>10}{first_try:>11}{counts}{tls:>9}{delays}"
+
+    def _causes(self, domain: DomainDelivery) -> Lines:
+        causes = [f"{numbers.count(count)} {cause.title}" for cause, count in causes_of(domain)]
+        indent = " " * 6
+        for line in textwrap.wrap("; ".join(causes), self.width, initial_indent=indent, subsequent_indent=indent):
+            yield self.dim(line)
 
     def _more(self, total: int, limit: int) -> Lines:
         if total > limit:

@@ -45,6 +45,13 @@ def test_every_total_has_a_definition() -> None:
     assert list(DEFINITIONS) == [field.name for field in fields(Totals)]
 
 
+def test_a_receiving_domain_shows_the_causes_of_its_deferrals() -> None:
+    domains = json.loads(render(DAY, Format.JSON, Style()))["deliverability"]["domains"]
+    assert domains[0]["causes"] == [{"name": "rate", "messages": 40}]
+    for format_ in (Format.TEXT, Format.HTML):
+        assert "40 we send too much, too fast" in render(DAY, format_, Style())
+
+
 def test_text_shows_totals_hours_problems_and_lists_in_this_order() -> None:
     text = render(DAY, Format.TEXT, Style())
     places = [text.index(words) for words in ("Totals", "By hour", "Problems", "Deliverability", "Senders")]
@@ -205,7 +212,7 @@ def test_numbers_are_readable() -> None:
     assert [seconds(None), seconds(0.4), seconds(90), seconds(7200), seconds(200_000)] == [
         "-",
         "0.4 s",
-        "1.5 min",
+        "90 s",
         "2 h",
         "2.31 d",
     ]
