@@ -115,7 +115,7 @@ class Counting:
             if host != current and host:
                 self.enter_host(host)
                 current = host
-            if not (handlers[program](self, queue_id, text) if program else _is_other_line(rest)):
+            if not (handlers[program](self, queue_id, text) if program else is_other_line(rest)):
                 misses.append(number)
         self.tally.lines += len(rows) - len(misses)
         if misses:
@@ -273,8 +273,8 @@ def late_hop(counting: Counting, queue_id: bytes, taken: bytes) -> bool:
     return True
 
 
-def _is_other_line(line: bytes) -> bool:
-    # Only daemons of Postfix are ours, and they have a process id in brackets; what has none is somebody else's.
+def is_other_line(line: bytes) -> bool:
+    """A line of another program. Daemons of Postfix have a process id in brackets; what has none is not theirs."""
     match = _OTHER_LINE.fullmatch(line)
     return match is not None and not match[1].startswith(b"postfix")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailctl.maillog.count import Counting
+from mailctl.maillog.count import Counting, is_other_line
 from mailctl.maillog.daemons import handler_of
 from mailctl.maillog.daemons.service import LEVELS
 
@@ -175,7 +175,7 @@ class Unparsed:
     content: str
 
 
-Event = (
+LineEvent = (
     Connected
     | Accepted
     | PickedUp
@@ -189,8 +189,8 @@ Event = (
     | LoginFailed
     | Complaint
     | Note
-    | Unparsed
 )
+Event = LineEvent | Unparsed
 
 
 def parse_line(content: bytes | str) -> Event:
@@ -206,16 +206,23 @@ def parse_line(content: bytes | str) -> Event:
     Unparsed(content='no log line')
     """
     text = content.decode(errors="surrogateescape") if isinstance(content, bytes) else content
-    match = _LINE.fullmatch(text.removesuffix("\n"))
+    text = text.removesuffix("\n").removesuffix("\r")
+    match = _LINE.fullmatch(text)
     if match is None:
-        return Unparsed(text)
-    fields = match.groupdict()
-    process = int(fields.pop("process")[:9])
-    line = LogLine(**{**fields, "queue_id": fields["queue_id"] or ""}, process=process)
+        return Note(_other_line(text)) if is_other_line(_bytes(text)) else Unparsed(text)
+    fields = match.groupdict(default="")
+    line = LogLine(**{**fields, "process": int(fields["process"][:9])})  # type: ignore[arg-type]
     for parse in _PARSERS.get(line.daemon, ()) if "/" in line.program else ():
         if event := parse(line):
             return event
     return Note(line) if _is_understood(line) else Unparsed(text)
+
+
+def _other_line(text: str) -> LogLine:
+    """The line of a program that is none of Postfix's and leaves out its process id."""
+    header = re.match(r"(\d{4}-\S+|.{15}) (\S+) ([^ :\[]+)\S* ?", text, re.DOTALL)
+    stamp, host, program = header.groups() if header else ("", "", "")
+    return LogLine(stamp, host, program, 0, "", text[header.end() :] if header else text)
 
 
 def _is_understood(line: LogLine) -> bool:
