@@ -128,6 +128,9 @@ def _journal(session: Session, since: datetime | None) -> Iterator[BinaryIO]:
             os.close(writer)
         try:
             yield stream
+            stream.close()
+            if status := process.wait():
+                raise UnreadableLogError(f"journalctl ended with exit status {status}")
         finally:
             process.kill()
             process.wait()

@@ -19,6 +19,8 @@ Lines = Iterator[str]
 
 def render(report: Report, style: Style) -> str:
     """The whole screen, without a line feed at its end."""
+    if not report.lines.total:
+        return "Mail report: the log is empty, or holds nothing of the period asked for"
     printer = _Printer(style)
     overview = [*printer.totals(report), *printer.by_hour(report)]
     problems = [*printer.problems(find_problems(report))]
@@ -36,9 +38,6 @@ class _Printer:
 
     def heading(self, report: Report) -> Lines:
         period, lines = report.period, report.lines
-        if not lines.total:
-            yield from (self.bold("Mail report: the log is empty, or holds nothing of the period asked for"), "")
-            return
         yield self.bold(f"Mail report  {numbers.stamp(period.first)}  to  {numbers.stamp(period.last)}")
         understood = f"{numbers.count(lines.unparsed)} of them not understood" if lines.unparsed else "all understood"
         yield from (self.dim(f"{numbers.count(lines.total)} lines, {understood}"), "")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 
-MAILCTL = str(Path(sys.executable).with_name("mailctl"))
+from tests.maillog.cli.programs import MAILCTL, run
 
 
 def explain(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([MAILCTL, "log", "explain", *words], capture_output=True, text=True, check=False, timeout=60)
+    return run("log", "explain", *words, program=MAILCTL)
 
 
 def test_a_reply_is_explained_with_its_next_step_and_source() -> None:

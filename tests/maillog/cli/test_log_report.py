@@ -7,11 +7,11 @@ import json
 import os
 import pty
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.maillog.cli.programs import LOG_REPORT, MAILCTL, run
 
 LOG = """\
 Nov 20 09:00:00 mx postfix/smtpd[1]: connect from a.example[192.0.2.1]
@@ -28,8 +28,6 @@ Nov 21 10:00:02 mx postfix/smtpd[1]: NOQUEUE: reject: RCPT from unknown[203.0.11
 Relay access denied; from=<\x1b]0;owned\x07@s.example> to=<x@z.example> proto=ESMTP helo=<<img src=x>>
 """
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
@@ -39,30 +37,12 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    def run(*arguments: str | Path, stdin: str | None = "", command: str = "log-report", **environment: str) -> object:
-        program = [str(Path(sys.executable).with_name("mailctl" if command != "log-report" else command))]
-        return subprocess.run(
-            [*program, *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            env={**os.environ, **environment},
-            timeout=60,
-        )
-
-    return run  # type: ignore[return-value]
-
-
 def totals(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
     found: dict[str, int] = json.loads(done.stdout)["totals"]
     return found
 
 
-def test_a_file_is_reported_on(run: Run, log: Path) -> None:
+def test_a_file_is_reported_on(log: Path) -> None:
     done = run(log)
     assert (done.returncode, done.stderr) == (0, "")
     assert "received             1" in done.stdout
@@ -70,11 +50,11 @@ def test_a_file_is_reported_on(run: Run, log: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_the_verb_and_the_command_are_the_same(run: Run, log: Path) -> None:
-    assert run("log-report", log, command="mailctl").stdout == run(log).stdout
+def test_the_verb_and_the_command_are_the_same(log: Path) -> None:
+    assert run("log-report", log, program=MAILCTL).stdout == run(log).stdout
 
 
-def test_stdin_a_pipe_and_gzip_give_the_same_totals(run: Run, log: Path, tmp_path: Path) -> None:
+def test_stdin_a_pipe_and_gzip_give_the_same_totals(log: Path, tmp_path: Path) -> None:
     packed = tmp_path / "mail.log.gz"
     packed.write_bytes(gzip.compress(log.read_bytes()))
     expected = totals(run("--json", log))
@@ -84,25 +64,22 @@ def test_stdin_a_pipe_and_gzip_give_the_same_totals(run: Run, log: Path, tmp_pat
         assert totals(run("--json", *arguments, stdin=stdin)) == expected
 
 
-def test_the_systems_log_is_read_where_none_is_named(run: Run, log: Path, tmp_path: Path) -> None:
+def test_the_systems_log_is_read_where_none_is_named(log: Path, tmp_path: Path) -> None:
     (tmp_path / "var/log").mkdir(parents=True)
     log.rename(tmp_path / "var/log/mail.log")
-    program = str(Path(sys.executable).with_name("log-report"))
     # As in cron and timers, where stdin is /dev/null.
-    argv = [program, "--json", "--root", str(tmp_path)]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
-    assert totals(done)["delivered"] == 1
+    assert totals(run("--json", "--root", tmp_path, stdin=None))["delivered"] == 1
 
 
 @pytest.mark.parametrize("name", ["missing.log", "."])
-def test_an_unreadable_log_is_66_with_a_sentence(run: Run, name: str) -> None:
-    done = run(name)
+def test_an_unreadable_log_is_66_with_a_sentence(name: str, tmp_path: Path) -> None:
+    done = run(tmp_path / name)
     assert done.returncode == 66
-    assert name in done.stderr
+    assert str(tmp_path) in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_no_log_at_all_says_what_to_do(run: Run, tmp_path: Path) -> None:
+def test_no_log_at_all_says_what_to_do(tmp_path: Path) -> None:
     done = run("--root", tmp_path, stdin=None)
     assert done.returncode == 66
     assert "--journal" in done.stderr
@@ -129,13 +106,13 @@ def test_no_log_at_all_says_what_to_do(run: Run, tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_a_wrong_option_is_a_usage_error(run: Run, arguments: list[str]) -> None:
+def test_a_wrong_option_is_a_usage_error(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 64
     assert "Traceback" not in done.stderr
 
 
-def test_cron_lines_of_pflogsumm_run(run: Run, log: Path) -> None:
+def test_cron_lines_of_pflogsumm_run(log: Path) -> None:
     lines = [
         "-h 20 -u 20 --problems_first -q",
         "-d yesterday --problems-first --rej-add-from --verbose-msg-detail -q",
@@ -150,7 +127,7 @@ def test_cron_lines_of_pflogsumm_run(run: Run, log: Path) -> None:
         assert done.stdout
 
 
-def test_h_u_and_q_have_pflogsumms_meaning(run: Run, log: Path) -> None:
+def test_h_u_and_q_have_pflogsumms_meaning(log: Path) -> None:
     whole, users, hosts = run(log).stdout, run("-u", "0", log).stdout, run("-h", "0", log).stdout
     assert "Bob@a.example" in whole
     assert "Nothing to list" in whole
@@ -161,18 +138,18 @@ def test_h_u_and_q_have_pflogsumms_meaning(run: Run, log: Path) -> None:
     assert "Nothing to list" not in run("-q", log).stdout
 
 
-def test_case_is_ignored_on_request(run: Run, log: Path) -> None:
+def test_case_is_ignored_on_request(log: Path) -> None:
     assert "bob@a.example" in run("-i", log).stdout
 
 
-def test_anonymised_reports_name_nobody(run: Run, log: Path) -> None:
+def test_anonymised_reports_name_nobody(log: Path) -> None:
     done = run("--anonymise", "--json", log)
     assert done.returncode == 0, done.stderr
     for name in ("Bob", "a.example", "192.0.2.1", "203.0.113.9"):
         assert name not in done.stdout
 
 
-def test_nagios_exits_with_its_states(run: Run, log: Path) -> None:
+def test_nagios_exits_with_its_states(log: Path) -> None:
     assert run("--format", "nagios", log).returncode == 0
     assert run("--format", "nagios", "--warning", "deferred=0", log).returncode == 1
     assert run("--format", "nagios", "--warning", "deferred=0", "--critical", "delay_max=60", log).returncode == 2
@@ -182,22 +159,22 @@ def test_nagios_exits_with_its_states(run: Run, log: Path) -> None:
 
 
 @pytest.mark.parametrize("format_", ["text", "json", "jsonl", "html", "csv", "prom", "nagios"])
-def test_every_format_is_safe_and_ends_well(run: Run, log: Path, format_: str) -> None:
+def test_every_format_is_safe_and_ends_well(log: Path, format_: str) -> None:
     done = run("--format", format_, log)
     assert done.returncode == 0, done.stderr
     assert not [char for char in done.stdout if not char.isprintable() and char != "\n"]
     assert format_ != "html" or "<img" not in done.stdout
 
 
-def test_a_terminal_that_knows_no_blocks_still_gets_the_report(run: Run, log: Path) -> None:
+def test_a_terminal_that_knows_no_blocks_still_gets_the_report(log: Path) -> None:
     done = run(log, PYTHONIOENCODING="latin-1")
     assert done.returncode == 0
     assert "received             1" in done.stdout
 
 
-def test_colour_is_for_terminals_or_on_request(run: Run, log: Path) -> None:
+def test_colour_is_for_terminals_or_on_request(log: Path) -> None:
     assert "\x1b[1m" in run("--color", "always", log).stdout
-    screen = _on_a_terminal([str(Path(sys.executable).with_name("log-report")), str(log)])
+    screen = _on_a_terminal([LOG_REPORT, str(log)])
     assert "\x1b[1m" in screen
     assert "\x1b]0;" not in screen
 

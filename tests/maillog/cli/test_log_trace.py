@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.maillog.cli.programs import MAILCTL
 from tests.maillog.formats.test_trace import LOG
-
-MAILCTL = str(Path(sys.executable).with_name("mailctl"))
 
 
 def trace(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
