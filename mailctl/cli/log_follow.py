@@ -13,7 +13,7 @@ from mailctl.cli.log_input import open_source
 from mailctl.cli.log_read import EVERY, Request, files_of
 from mailctl.maillog.source import blocks_of
 from mailctl.maillog.stamps import parse_stamp
-from mailctl.maillog.trace.lines import mail_lines
+from mailctl.maillog.trace.lines import message_steps
 from mailctl.maillog.trace.lives import Life, follow_lives
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read_lives(session: Session, request: Request, follows: bool) -> Iterator[Li
     """Messages and refusals, each as soon as it is over; with `follows` without end."""
     with open_source(session, request.files, request.journal, request.since) as source:
         blocks = growing_blocks(files_of(source, "--follow")) if follows else blocks_of(source)
-        for life in follow_lives(mail_lines(blocks)):
+        for life in follow_lives(message_steps(blocks)):
             if _is_within(life, request):
                 yield life
 

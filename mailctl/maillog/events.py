@@ -207,15 +207,22 @@ def parse_line(content: bytes | str) -> Event:
     """
     text = content.decode(errors="surrogateescape") if isinstance(content, bytes) else content
     text = text.removesuffix("\n").removesuffix("\r")
-    match = _LINE.fullmatch(text)
-    if match is None:
+    line = log_line(text)
+    if line is None:
         return Note(_other_line(text)) if is_other_line(_bytes(text)) else Unparsed(text)
-    fields = match.groupdict(default="")
-    line = LogLine(**{**fields, "process": int(fields["process"][:9])})  # type: ignore[arg-type]
     for parse in _PARSERS.get(line.daemon, ()) if "/" in line.program else ():
         if event := parse(line):
             return event
     return Note(line) if _is_understood(line) else Unparsed(text)
+
+
+def log_line(text: str) -> LogLine | None:
+    """The parts of a line, whether its text is understood or not; None where it has no stamp, host, program."""
+    match = _LINE.fullmatch(text)
+    if match is None:
+        return None
+    fields = match.groupdict(default="")
+    return LogLine(**{**fields, "process": int(fields["process"][:9])})  # type: ignore[arg-type]
 
 
 def _other_line(text: str) -> LogLine:

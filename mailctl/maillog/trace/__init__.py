@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mailctl.maillog.trace.find import Trace, trace
-from mailctl.maillog.trace.lines import Blocks, Line
+from mailctl.maillog.trace.lines import Blocks
 from mailctl.maillog.trace.lives import Life
 from mailctl.maillog.trace.steps import Kind, Step
 
-__all__ = ["Blocks", "Kind", "Life", "Line", "Step", "Trace", "trace"]
+__all__ = ["Blocks", "Kind", "Life", "Step", "Trace", "trace"]

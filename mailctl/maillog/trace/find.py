@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from mailctl.maillog.trace.lines import Blocks, Line, search
+from mailctl.maillog.trace.lines import Blocks, search
 from mailctl.maillog.trace.lives import Life, lives_of, related
-from mailctl.maillog.trace.steps import Kind, Step, step_of
+from mailctl.maillog.trace.steps import Kind, Step
 
 MOST_PASSES = 8
 """A message that is handed on more often than this is cut off rather than followed for ever."""
@@ -40,20 +40,20 @@ def trace(blocks: Blocks, key: str, most: int = 10) -> Trace:
     chosen = related(lives, [life for life in lives if _belongs(life, key)])
     stored = _stored(blocks, chosen)
     complete = [*_with_stored(chosen, stored), *lives_of(refusals)]
-    return Trace(key, tuple(sorted(complete, key=lambda life: life.steps[0].line.order)), omitted)
+    return Trace(key, tuple(sorted(complete, key=lambda life: life.first)), omitted)
 
 
-def _mentioned(blocks: Iterable[bytes], key: str, most: int) -> tuple[list[str], list[Line], int]:
+def _mentioned(blocks: Iterable[bytes], key: str, most: int) -> tuple[list[str], list[Step], int]:
     """The latest queue ids and refusals that the key belongs to, and how many ids came before them."""
     ids: dict[str, None] = {}
-    refusals: deque[Line] = deque(maxlen=most)
-    for line in search(blocks, [key]):
-        if not _mentions(step_of(line), key):
+    refusals: deque[Step] = deque(maxlen=most)
+    for step in search(blocks, [key]):
+        if not _mentions(step, key):
             continue
-        if line.queue_id:
-            ids.setdefault(line.queue_id)
+        if step.line.queue_id:
+            ids.setdefault(step.line.queue_id)
         else:
-            refusals.append(line)
+            refusals.append(step)
     latest = list(ids)[-most:]
     return latest, list(refusals), len(ids) - len(latest)
 
@@ -61,7 +61,7 @@ def _mentioned(blocks: Iterable[bytes], key: str, most: int) -> tuple[list[str],
 def _mentions(step: Step, key: str) -> bool:
     """Whether the key stands where an id or address of this message stands, not just in somebody's words."""
     if not step.line.queue_id:
-        return step.kind in (Kind.REFUSED, Kind.WARNED) and f"<{key}>" in step.line.text.lower()
+        return step.is_refusal and f"<{key}>" in step.line.text.lower()
     if step.line.queue_id.lower() == key:
         return True
     return any(step.fields.get(name, "").strip("<>").lower() == key for name in NAMES)
@@ -75,7 +75,7 @@ def _followed(blocks: Blocks, ids: set[str]) -> list[Life]:
     """The lives of the ids, and of ids that they name or that name them, until nothing new is named."""
     lives: list[Life] = []
     for _ in range(MOST_PASSES if ids else 0):
-        found = [line for line in search(blocks(), ids) if line.queue_id in ids or ids & set(step_of(line).links)]
+        found = [step for step in search(blocks(), ids) if step.line.queue_id in ids or ids & set(step.links)]
         lives = lives_of(found)
         named = {life.queue_id for life in lives} | {link for life in lives for link in life.links}
         if named <= ids:
@@ -84,28 +84,27 @@ def _followed(blocks: Blocks, ids: set[str]) -> list[Life]:
     return lives
 
 
-def _stored(blocks: Blocks, lives: list[Life]) -> list[Line]:
+def _stored(blocks: Blocks, lives: list[Life]) -> list[Step]:
     """What Dovecot did with the messages: its lines have no queue id but the message id."""
     message_ids = {life.value("message_id").strip("<>") for life in lives} - {""}
     if not message_ids:
         return []
-    return [line for line in search(blocks(), message_ids) if step_of(line).kind is Kind.STORED]
+    return [step for step in search(blocks(), message_ids) if step.kind is Kind.STORED]
 
 
-def _with_stored(lives: list[Life], stored: list[Line]) -> list[Life]:
-    """Each stored line goes to the latest life of its message that began before it."""
-    steps: dict[int, list[Step]] = {}
-    for line in stored:
-        step = step_of(line)
-        owners = [
-            place
-            for place, life in enumerate(lives)
-            if life.value("message_id") == step.fields["message_id"] and life.steps[0].line.order <= line.order
-        ]
+def _with_stored(lives: list[Life], stored: list[Step]) -> list[Life]:
+    """Each stored step goes to the latest life of its message that began before it."""
+    more: dict[int, list[Step]] = {}
+    for step in stored:
+        owners = [place for place, life in enumerate(lives) if _may_own(life, step)]
         if owners:
-            steps.setdefault(owners[-1], []).append(step)
-    return [_merged(life, steps.get(place, [])) for place, life in enumerate(lives)]
+            more.setdefault(owners[-1], []).append(step)
+    return [_merged(life, more.get(place, [])) for place, life in enumerate(lives)]
+
+
+def _may_own(life: Life, stored: Step) -> bool:
+    return life.value("message_id") == stored.fields["message_id"] and life.first <= stored.order
 
 
 def _merged(life: Life, more: list[Step]) -> Life:
-    return replace(life, steps=tuple(sorted((*life.steps, *more), key=lambda step: step.line.order)))
+    return replace(life, steps=tuple(sorted((*life.steps, *more), key=lambda step: step.order)))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mailctl.maillog.trace.lines import Line
-from mailctl.maillog.trace.steps import Kind, Step, step_of
+from mailctl.maillog.trace.steps import Kind, Step
 
 MOST_OPEN = 100_000
 """Messages followed at once; beyond it the oldest are given up, so that memory stays bounded."""
@@ -22,11 +21,11 @@ class Life:
 
     @property
     def first(self) -> int:
-        return self.steps[0].line.order
+        return self.steps[0].order
 
     @property
     def last(self) -> int:
-        return self.steps[-1].line.order
+        return self.steps[-1].order
 
     @property
     def is_over(self) -> bool:
@@ -41,23 +40,22 @@ class Life:
         return tuple(link for step in self.steps for link in step.links)
 
 
-def lives_of(lines: Iterable[Line]) -> list[Life]:
+def lives_of(steps: Iterable[Step]) -> list[Life]:
     """All lives, in the order they begin."""
-    return sorted(follow_lives(lines), key=lambda life: life.first)
+    return sorted(follow_lives(steps), key=lambda life: life.first)
 
 
-def follow_lives(lines: Iterable[Line]) -> Iterator[Life]:
+def follow_lives(steps: Iterable[Step]) -> Iterator[Life]:
     """Each life as soon as it is over; those that are not follow at the end, and so do those beyond MOST_OPEN.
 
-    A line without a queue id is a life of its own. Another life of the same id begins after `removed`, or where a
+    A step without a queue id is a life of its own. Another life of the same id begins after `removed`, or where a
     client brings a new message.
     """
     running: dict[tuple[str, str], list[Step]] = {}
-    for line in lines:
-        step = step_of(line)
-        key = (line.host, line.queue_id)
-        if not line.queue_id:
-            yield Life("", line.host, (step,))
+    for step in steps:
+        key = (step.line.host, step.line.queue_id)
+        if not step.line.queue_id:
+            yield Life("", step.line.host, (step,))
             continue
         if step.kind is Kind.ACCEPTED and key in running:
             yield _life(key, running.pop(key))

@@ -1,7 +1,7 @@
 """What a line tells about a message: accepted, signed, tried, given up, removed.
 
-Sources: the log lines of smtpd(8), cleanup(8), qmgr(8), smtp(8), bounce(8), postsuper(1), opendkim(8);
-delays: delay_logging_resolution_limit of postconf(5).
+Sources: what parse_line knows of Postfix; opendkim(8); Dovecot's deliver_log_format; delay_logging_resolution_limit
+of postconf(5) for the stages of a delay.
 """
 
 from __future__ import annotations
@@ -9,8 +9,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import singledispatch
 
-from mailctl.maillog.trace.lines import QUEUE_ID, Line
+from mailctl.maillog.events import (
+    Accepted,
+    Active,
+    Decision,
+    Delivery,
+    Event,
+    Expired,
+    LogLine,
+    MessageId,
+    Note,
+    Notice,
+    PickedUp,
+    Removed,
+    Unparsed,
+    log_line,
+    parse_line,
+)
 
 
 class Kind(StrEnum):
@@ -49,100 +66,125 @@ STATUS = {
 }
 ACTIONS = {"reject": Kind.REFUSED, "discard": Kind.REFUSED, "hold": Kind.HELD, "reject_warning": Kind.WARNED}
 STAGES = ("before the queue manager", "in the queue", "connecting", "sending")
+LONGEST = 16_384
+"""Bytes of a line that are looked at."""
+
+SIGNED = re.compile(r"DKIM-Signature field added \(s=(?P<selector>[^,]*), d=(?P<domain>[^)]*)\)")
+STORED = re.compile(r"(?P<agent>lmtp\([^)]*\)).*?: msgid=(?P<message_id>\S+?): (?P<what>.*)", re.DOTALL)
+LINK = re.compile(r"(?:queued|forwarded) as (?P<id>\w{6,})\b")
+BETWEEN = re.compile(r", (delays|tls)=([^,]*)(?=.*?, status=)", re.DOTALL)
+METHOD = re.compile(r", sasl_method=([^,]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`fields` are the parts of the line by Postfix's names; `links` are the queue ids of other messages in it."""
+    """One line of a message's life.
 
-    line: Line
+    `order` is the byte of the log at which the line begins; `fields` are its parts, none of them empty; `links` are the
+    queue ids of other messages in it.
+    """
+
+    order: int
+    line: LogLine
     kind: Kind
     fields: dict[str, str] = field(default_factory=dict)
     links: tuple[str, ...] = ()
 
-
-ADDRESS = r'<([^>"]*|"(?:[^"\\]|\\.)*"[^>]*)>'
-DELIVERY = re.compile(
-    rf"to={ADDRESS}, (?:orig_to={ADDRESS}, )?relay=(?P<relay>[^,]*), (?P<between>.*?)"
-    r"dsn=(?P<dsn>\d\.\d+\.\d+), (?:[a-z_]+=[^,]*, )*?status=(?P<status>[\w-]+)(?: \((?P<reply>.*)\))?.*",
-    re.DOTALL,
-)
-QUEUED = re.compile(rf"from={ADDRESS}, size=(?P<size>\d+), nrcpt=(?P<recipients>\d+).*", re.DOTALL)
-RETURNED = re.compile(rf"from={ADDRESS}, status=(?P<status>[\w-]+), returned to sender.*", re.DOTALL)
-MESSAGE_ID = re.compile(r"(?:resent-)?message-id=(?P<message_id>.*)", re.DOTALL)
-SIGNED = re.compile(r"DKIM-Signature field added \(s=(?P<selector>[^,]*), d=(?P<domain>[^)]*)\)")
-STORED = re.compile(r"(?P<agent>lmtp\([^)]*\)).*?: msgid=(?P<message_id>\S+?): (?P<what>.*)", re.DOTALL)
-NOTICE = re.compile(rf"(?P<what>[\w -]+ notification): (?P<id>{QUEUE_ID})")
-REJECT = re.compile(
-    r"(?:NOQUEUE: )?(?P<action>(?:milter-)?(?:reject|reject_warning|hold|discard|redirect)): (?P<what>.*)", re.DOTALL
-)
-LINKS = (
-    re.compile(rf"queued as (?P<id>{QUEUE_ID})\b"),
-    re.compile(rf"forwarded as (?P<id>{QUEUE_ID})\b"),
-    re.compile(rf"orig_queue_id=(?P<id>{QUEUE_ID})\b"),
-)
-PAIR = re.compile(r"([a-z_]+)=([^,]*)")
+    @property
+    def is_refusal(self) -> bool:
+        return self.kind in (Kind.REFUSED, Kind.WARNED)
 
 
-def step_of(line: Line) -> Step:
-    """What the line tells; every line is a step, so nothing of a message's life is hidden."""
-    for parse in (_delivery, _accepted, _queued, _from_cleanup, _from_others):
-        if step := parse(line):
-            return step
-    return Step(line, Kind.NOTE)
+Told = tuple[Kind, dict[str, str], tuple[str, ...]]
+"""Kind, fields and links of a step."""
 
 
-def _delivery(line: Line) -> Step | None:
-    match = DELIVERY.fullmatch(line.text)
-    if not match:
+def step_of(raw: bytes, order: int = 0) -> Step | None:
+    """What a line tells; None only where it has no stamp, host and program: nothing of a message's life is hidden."""
+    event = parse_line(raw[:LONGEST])
+    line = log_line(event.content) if isinstance(event, Unparsed) else event.line
+    if line is None or not line.stamp:
         return None
-    fields = {"recipient": match[1], "relay": match["relay"], **dict(PAIR.findall(match["between"]))}
-    fields |= {"dsn": match["dsn"], "status": match["status"], "reply": match["reply"] or ""}
-    if match[2]:
-        fields["original_recipient"] = match[2]
-    links = tuple(found["id"] for pattern in LINKS[:2] if (found := pattern.search(fields["reply"])))
-    is_forward = fields["reply"].startswith("forwarded as ")
-    return Step(line, Kind.FORWARDED if is_forward else STATUS.get(match["status"], Kind.NOTE), fields, links)
+    kind, fields, links = _told(event)
+    return Step(order, line, kind, {name: value for name, value in fields.items() if value}, tuple(filter(None, links)))
 
 
-def _accepted(line: Line) -> Step | None:
-    if line.text.startswith("client="):
-        fields = dict(PAIR.findall(line.text))
-    elif line.daemon == "pickup" and line.text.startswith("uid="):
-        uid, _, sender = line.text.partition(" from=")
-        fields = {"uid": uid[4:], "sender": sender.strip("<>")}
-    else:
-        return None
-    found = LINKS[2].search(line.text)
-    return Step(line, Kind.ACCEPTED, fields, (found["id"],) if found else ())
+@singledispatch
+def _told(event: Event) -> Told:
+    return Kind.NOTE, {}, ()
 
 
-def _queued(line: Line) -> Step | None:
-    if match := QUEUED.fullmatch(line.text):
-        return Step(line, Kind.QUEUED, {"sender": match[1], "size": match["size"], "recipients": match["recipients"]})
-    if match := RETURNED.fullmatch(line.text):
-        return Step(line, Kind.EXPIRED, {"sender": match[1], "status": match["status"]})
-    if line.text == "removed" or line.text.startswith("removed "):
-        return Step(line, Kind.REMOVED)
-    return None
+@_told.register
+def _(event: Delivery) -> Told:
+    fields = {
+        "recipient": event.recipient,
+        "original_recipient": event.original_recipient,
+        "relay": event.relay,
+        "delay": f"{event.delay:g}",
+        **dict(BETWEEN.findall(event.line.text)),
+        "dsn": event.dsn,
+        "status": event.status,
+        "reply": event.reply,
+    }
+    kind = Kind.FORWARDED if event.reply.startswith("forwarded as ") else STATUS.get(event.status, Kind.NOTE)
+    return kind, fields, tuple(LINK.findall(event.reply))
 
 
-def _from_cleanup(line: Line) -> Step | None:
-    if match := MESSAGE_ID.fullmatch(line.text):
-        return Step(line, Kind.IDENTIFIED, {"message_id": match["message_id"]})
-    if match := REJECT.fullmatch(line.text):
-        kind = ACTIONS.get(match["action"].removeprefix("milter-"), Kind.NOTE)
-        return Step(line, kind, {"action": match["action"], "reply": match["what"]})
-    return None
+@_told.register
+def _(event: Accepted) -> Told:
+    method = METHOD.search(event.line.text)
+    fields = {
+        "client": event.client,
+        "sasl_username": event.username,
+        "sasl_method": method[1] if method else "",
+        "original_client": event.original_client,
+        "original_id": event.original_id,
+    }
+    return Kind.ACCEPTED, fields, (event.original_id,)
 
 
-def _from_others(line: Line) -> Step | None:
-    if match := SIGNED.search(line.text):
-        return Step(line, Kind.SIGNED, match.groupdict())
-    if match := NOTICE.fullmatch(line.text):
-        return Step(line, Kind.NOTICE, {"what": match["what"], "queue_id": match["id"]}, (match["id"],))
-    if line.program == "dovecot" and (match := STORED.fullmatch(line.text)):
-        return Step(line, Kind.STORED, match.groupdict())
-    if line.daemon == "postsuper" and line.text.startswith(("placed on hold", "released from hold")):
-        return Step(line, Kind.HELD, {"reply": line.text})
-    return None
+@_told.register
+def _(event: PickedUp) -> Told:
+    fields = {"user_id": str(event.user_id), "sender": event.sender, "original_id": event.original_id}
+    return Kind.ACCEPTED, fields, (event.original_id,)
+
+
+@_told.register
+def _(event: MessageId) -> Told:
+    return Kind.IDENTIFIED, {"message_id": event.message_id}, ()
+
+
+@_told.register
+def _(event: Active) -> Told:
+    fields = {"sender": event.sender, "size": str(event.size), "recipients": str(event.recipients)}
+    return Kind.QUEUED, fields, ()
+
+
+@_told.register
+def _(event: Notice) -> Told:
+    return Kind.NOTICE, {"what": event.kind, "queue_id": event.notice_id}, (event.notice_id,)
+
+
+@_told.register
+def _(event: Decision) -> Told:
+    kind = ACTIONS.get(event.action.removeprefix("milter-"), Kind.NOTE)
+    return kind, {"action": event.action, "stage": event.stage, "client": event.client, "reply": event.reply}, ()
+
+
+@_told.register
+def _(event: Expired) -> Told:
+    return Kind.EXPIRED, {}, ()
+
+
+@_told.register
+def _(event: Removed) -> Told:
+    return Kind.REMOVED, {}, ()
+
+
+@_told.register
+def _(event: Note) -> Told:
+    if match := SIGNED.match(event.line.text):
+        return Kind.SIGNED, match.groupdict(), ()
+    if event.line.program == "dovecot" and (match := STORED.fullmatch(event.line.text)):
+        return Kind.STORED, match.groupdict(), ()
+    return Kind.NOTE, {}, ()

@@ -66,48 +66,50 @@ def _heading(life: Life) -> str:
 
 def _words(step: Step) -> Iterator[str]:
     fields = step.fields
-    if step.kind is Kind.ACCEPTED:
-        yield from _arrival(fields)
-    elif step.kind in (Kind.QUEUED, Kind.EXPIRED) and "sender" in fields:
-        yield f"from <{fields['sender']}>"
-        if "recipients" in fields:
+    match step.kind:
+        case Kind.ACCEPTED:
+            yield from _arrival(fields)
+        case Kind.QUEUED:
+            yield f"from <{fields.get('sender', '')}>"
             yield f"for {fields['recipients']} recipient{'s' if fields['recipients'] != '1' else ''}"
-    elif step.kind is Kind.IDENTIFIED:
-        yield f"as {fields['message_id']}"
-    elif step.kind is Kind.SIGNED:
-        yield f"for {fields['domain']} with selector {fields['selector']}"
-    elif step.kind is Kind.STORED:
-        yield f"{fields['what']} by {fields['agent']}"
-    elif step.kind is Kind.NOTICE:
-        yield f"{fields['what']}: {fields['queue_id']}"
-    elif "relay" in fields:
-        yield from _attempt(fields)
-    elif step.kind is not Kind.REMOVED:
-        yield f"{step.line.program}: {step.line.text}"
+        case Kind.IDENTIFIED:
+            yield f"as {fields.get('message_id', '')}"
+        case Kind.SIGNED:
+            yield f"for {fields['domain']} with selector {fields['selector']}"
+        case Kind.STORED:
+            yield f"{fields['what']} by {fields['agent']}"
+        case Kind.NOTICE:
+            yield f"{fields['what']} notification: {fields['queue_id']}"
+        case Kind.REMOVED:
+            return
+        case _ if "relay" in fields:
+            yield from _attempt(fields)
+        case _:
+            yield f"{step.line.program}: {step.line.text}"
 
 
 def _arrival(fields: dict[str, str]) -> Iterator[str]:
-    if "uid" in fields:
-        yield f"from <{fields['sender']}> on this machine, user id {fields['uid']}"
-        return
-    yield f"from {fields.get('client', 'unknown')}"
+    if "user_id" in fields:
+        yield f"from <{fields.get('sender', '')}> on this machine, user id {fields['user_id']}"
+    else:
+        yield f"from {fields.get('client', 'unknown')}"
     if "sasl_username" in fields:
         yield f"logged in as {fields['sasl_username']} by {fields.get('sasl_method', 'unknown')}"
-    if "orig_client" in fields:
-        yield f"first from {fields['orig_client']}"
-    if "orig_queue_id" in fields:
-        yield f"re-injected, was {fields['orig_queue_id']}"
+    if "original_client" in fields:
+        yield f"first from {fields['original_client']}"
+    if "original_id" in fields:
+        yield f"re-injected, was {fields['original_id']}"
 
 
 def _attempt(fields: dict[str, str]) -> Iterator[str]:
-    yield f"<{fields['recipient']}>"
+    yield f"<{fields.get('recipient', '')}>"
     if "original_recipient" in fields:
         yield f"(for <{fields['original_recipient']}>)"
     if fields["relay"] != "none":
         yield f"by {fields['relay']}"
     if "tls" in fields:
         yield f"TLS {fields['tls']}"
-    yield f"after {fields.get('delay', '?')} s"
+    yield f"after {fields['delay']} s"
 
 
 def _notes(step: Step) -> Iterator[str]:
@@ -116,10 +118,11 @@ def _notes(step: Step) -> Iterator[str]:
     if len(parts) == len(STAGES):
         spent = [f"{part} s {stage}" for part, stage in zip(parts, STAGES, strict=True) if part not in ("0", "0.0")]
         yield ", ".join(spent)
+    reply = fields.get("reply", "")
     if "relay" in fields:
-        yield fields["reply"]
-    if step.kind in EXPLAINED and fields.get("reply"):
-        found = explain(fields["reply"])
+        yield reply
+    if step.kind in EXPLAINED and reply:
+        found = explain(reply)
         if found.cause.name != "unknown":
             yield f"→ {found.meaning}"
             yield f"  {found.next_step}"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from mailctl.maillog.formats import jsonl
 from mailctl.maillog.trace import Kind, Trace, trace
 from mailctl.maillog.trace.json import as_json
-from mailctl.maillog.trace.lines import mail_lines, parse_line
+from mailctl.maillog.trace.lines import message_steps
 from mailctl.maillog.trace.lives import follow_lives, lives_of
+from mailctl.maillog.trace.steps import step_of
 from mailctl.maillog.trace.text import render
 
 # A login sends to a mailbox through a content filter, to a forward that bounces, and to a slow domain.
@@ -105,8 +106,8 @@ def test_an_id_that_is_used_again_is_another_message() -> None:
 
 def test_only_the_latest_messages_of_an_address_are_shown_and_the_rest_counted() -> None:
     log = b"".join(
-        b"2026-03-01T10:00:%02d+00:00 mx postfix/qmgr[1]: F0000000000%X: from=<a@b.example>, size=1, nrcpt=1 (x)\n"
-        % (number, number)
+        b"2026-03-01T10:00:%02d+00:00 mx postfix/qmgr[1]: F0000000000%X: from=<a@b.example>, size=1, nrcpt=1 "
+        b"(queue active)\n" % (number, number)
         for number in range(10)
     )
     found = find("a@b.example", log, most=3)
@@ -148,7 +149,7 @@ def test_json_has_fields_and_causes() -> None:
 
 
 def test_jsonl_has_a_line_for_each_message_and_refusal() -> None:
-    rows = [json.loads(line) for line in jsonl.render(follow_lives(mail_lines([LOG])))]
+    rows = [json.loads(line) for line in jsonl.render(follow_lives(message_steps([LOG])))]
     assert sorted(row["queue_id"] for row in rows) == [
         *("", "A00000000001", "B00000000002", "B00000000002", "C00000000003", "D00000000004")
     ]
@@ -178,9 +179,9 @@ def test_stamps_of_both_kinds_and_any_syslog_name_are_read() -> None:
         b"Mar  1 10:00:00 mx postfix-out/smtp[1]: ABCDEF0123: removed",
         b"2026-03-01T10:00:00.123456Z mx postfix/relay/smtp[1]: 4FxBCDFGHz1J: removed",
     ):
-        line = parse_line(raw)
-        assert line is not None
-        assert (line.daemon, line.queue_id[:3]) in {("smtp", "ABC"), ("smtp", "4Fx")}
+        step = step_of(raw)
+        assert step is not None
+        assert (step.line.daemon, step.line.queue_id[:3]) in {("smtp", "ABC"), ("smtp", "4Fx")}
 
 
 PIECES = st.sampled_from([*LOG.splitlines(keepends=True), b"\n", b"\xff\x00", b"queued as A00000000001 ", b"removed\n"])
@@ -191,8 +192,8 @@ def test_no_log_makes_it_raise(pieces: list[bytes], key: str) -> None:
     log = b"".join(pieces)
     found = find(key, log)
     assert isinstance(render(found, 80), str)
-    lives = lives_of(mail_lines([log]))
-    assert sum(len(life.steps) for life in lives) == sum(1 for _ in mail_lines([log]))
+    lives = lives_of(message_steps([log]))
+    assert sum(len(life.steps) for life in lives) == sum(1 for _ in message_steps([log]))
 
 
 def test_blocks_are_read_anew_for_each_pass() -> None:
