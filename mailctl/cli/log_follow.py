@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailctl.cli.common import Session
-from mailctl.cli.log_input import open_source
+from mailctl.cli.log_input import UnreadableLogError, open_source
 from mailctl.cli.log_read import EVERY, Request, files_of
 from mailctl.maillog.source import blocks_of
 from mailctl.maillog.stamps import parse_stamp
@@ -41,15 +40,16 @@ def follow_reports(session: Session, request: Request) -> Iterator[Report]:
 
 
 def growing_blocks(files: list[Path]) -> Iterator[bytes]:
-    """Blocks of whole lines as they are written, through rotations; an empty one whenever all has been read."""
-    from mailctl.maillog.position import Position, Reader
+    """Blocks of whole lines, of the last file as they are written; an empty one whenever all has been read."""
+    from mailctl.maillog.follow import blocks_as_written
 
-    readers = [Reader(file, Position()) for file in files]
-    while True:
-        for reader in readers:
-            yield from reader.blocks()
-        yield b""
-        time.sleep(EVERY)
+    *earlier, last = files
+    if not last.exists():
+        # The library waits for it, as for one that is being rotated; a person has mistyped its name.
+        raise UnreadableLogError(f"{last}: no such file")
+    if earlier:
+        yield from blocks_of(earlier)
+    yield from blocks_as_written(last, from_start=True, poll=EVERY)
 
 
 def read_lives(session: Session, request: Request, follows: bool) -> Iterator[Life]:

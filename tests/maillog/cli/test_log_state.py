@@ -203,3 +203,4 @@ def test_a_live_screen_needs_a_terminal_and_a_file(tmp_path: Path) -> None:
     (tmp_path / "mail.log").write_text(message(0))
     assert run("--follow", tmp_path / "mail.log").returncode == 64
     assert run("--follow", "--format", "json", tmp_path / "mail.log").returncode == 64
+    assert run("--follow", "--format", "jsonl", tmp_path / "mistyped.log").returncode == 66
