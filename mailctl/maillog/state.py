@@ -80,13 +80,18 @@ class State:
         }
         new = path.with_name(f".{path.name}.new")
         try:
-            with new.open("w", encoding="ascii") as file:
+            with open(new, "w", encoding="ascii", opener=_private) as file:
                 json.dump(data, file, separators=(",", ":"))
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
         except OSError as error:
             raise LogError(f"{path}: {error.strerror or error}") from error
+
+
+def _private(path: str, flags: int) -> int:
+    # It holds addresses of messages in the queue.
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 @contextmanager

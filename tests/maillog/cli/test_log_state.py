@@ -63,6 +63,7 @@ def test_a_state_counts_each_line_once_through_growth_and_rotation(tmp_path: Pat
     expected.append(totals(run("--json", "--state", state, log))["delivered"])
     expected.append(totals(run("--json", "--state", state, log))["delivered"])
     assert expected == [5, 3, 2, 0]
+    assert state.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_textfile_only_grows_and_is_readable_by_the_exporter(tmp_path: Path) -> None:
