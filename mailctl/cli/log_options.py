@@ -19,7 +19,16 @@ Option = Callable[[Function], Function]
 TAKEN = frozenset({"-f", "-q"})
 """Short names of global options; -q is pflogsumm's here, and a report needs no spec."""
 
-DETAILS = ("bounce", "deferral", "reject", "smtp", "smtpd-warning")
+DETAILS = {
+    "bounce": "Reasons of bounces.",
+    "deferral": "Reasons of deferrals.",
+    "reject": "Reasons and replies of refusals.",
+    "smtp": "Relays.",
+    "smtpd-warning": "Warnings.",
+}
+"""Lists with a limit of their own, `--bounce-detail N`."""
+SUPPRESSED = ("bounce", "deferral", "reject")
+"""Those that `--no-bounce-detail` and so on leave out, pflogsumm's older spelling."""
 ALWAYS_DONE = ("--iso-date-time", "--no-no-msg-size", "--zero-fill", "--smtpd-stats")
 NOT_DONE = {
     "uucp_mung": "bang paths are shown as they are logged",
@@ -63,17 +72,14 @@ def pflogsumm_options(function: Function) -> Function:
         click.option("-h", type=COUNT, metavar="N", help="Names in lists of hosts and domains; 0 leaves them out."),
         click.option("-u", type=COUNT, metavar="N", help="Names in lists of users; 0 leaves them out."),
         click.option("--detail", type=COUNT, metavar="N", help="As --top; -h, -u and each --*-detail win over it."),
-        *(
-            click.option(f"--{name}-detail", type=COUNT, metavar="N", help=f"Lines about each {name}.")
-            for name in DETAILS
-        ),
+        *(click.option(f"--{name}-detail", type=COUNT, metavar="N", help=text) for name, text in DETAILS.items()),
         click.option("-q", is_flag=True, help="No headings for empty lists."),
         click.option("--problems-first", is_flag=True, help="Problems before totals."),
         click.option("--verbose-msg-detail", is_flag=True, help="Reasons in full, however long."),
         click.option("-i", "--ignore-case", is_flag=True, help="Addresses that differ in case only are one."),
         click.option("--verp-mung", type=int, help="Join VERP senders; 2 joins more."),
         click.option("--mailq", is_flag=True, help="Add the mail queue at the end."),
-        *(click.option(f"--no-{name}-detail", is_flag=True, hidden=True) for name in DETAILS[:3]),
+        *(click.option(f"--no-{name}-detail", is_flag=True, hidden=True) for name in SUPPRESSED),
         click.option("--no-smtpd-warnings", is_flag=True, hidden=True),
         *(click.option(name, is_flag=True, hidden=True, expose_value=False) for name in ALWAYS_DONE),
         click.option("-m", "--uucp-mung", is_flag=True, hidden=True),
