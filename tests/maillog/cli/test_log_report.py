@@ -7,10 +7,12 @@ import json
 import os
 import pty
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mailctl.host import LocalHost
 from tests.maillog.cli.programs import LOG_REPORT, MAILCTL, run
 
 LOG = """\
@@ -192,3 +194,10 @@ def _on_a_terminal(argv: list[str]) -> str:
         process.wait(60)
     os.close(parent)
     return shown.decode()
+
+
+def test_the_queue_is_added_on_request(require_tools: Callable[..., None], log: Path) -> None:
+    require_tools("mailq")
+    whole, queue = run("--mailq", log).stdout, LocalHost().run(["mailq"])
+    said = (queue.stdout or queue.stderr).decode().strip().splitlines()[-1]
+    assert said[:20] in whole.splitlines()[-1]

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from mailctl.maillog import summarise
 from mailctl.maillog.formats import Format, Limits, Style, nagios, prom, render
 from mailctl.maillog.report import OTHERS, Deliverability, DomainDelivery, Rejects, Report, Row
 from tests.maillog.formats.samples import DAY, HOSTILE_NAMES, hostile
@@ -117,3 +118,37 @@ def test_the_line_for_nagios_is_one_line_whatever_the_log_holds() -> None:
     line, _ = nagios.render(hostile(), {}, {})
     assert line.isprintable()
     assert line.count("|") == 1
+
+
+@pytest.mark.parametrize("format_", TEXT_FORMATS)
+def test_from_the_log_to_the_screen_nothing_dangerous_passes(format_: Format) -> None:
+    names = [name.encode(errors="surrogateescape").replace(b"\n", b"") for name in HOSTILE_NAMES]
+    log = [line for number, name in enumerate(names) for line in _lines_with(number, name)]
+    text = render(summarise(log), format_, ALL_SHOWN)
+    assert [char for char in text if not char.isprintable() and char != "\n"] == []
+    text.encode()
+    assert "evil.example" in text
+    if format_ is Format.HTML:
+        assert not _Page(text).tags & {"script", "img"}
+
+
+def _lines_with(number: int, name: bytes) -> list[bytes]:
+    """A day of an attacker: HELO, sender, recipient, login and reply are his words."""
+    header = b"2026-03-01T10:00:%02d+00:00 mx postfix/" % number
+    queue_id = b"A%011X" % number
+    return [
+        header + b"smtpd[1]: NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 <" + name + b">: Relay access "
+        b"denied; from=<" + name + b"> to=<" + name + b"> proto=ESMTP helo=<" + name + b">\n",
+        header
+        + b"smtpd[1]: "
+        + queue_id
+        + b": client="
+        + name
+        + b"[192.0.2.1], sasl_method=PLAIN, sasl_username="
+        + name
+        + b"\n",
+        header + b"qmgr[2]: " + queue_id + b": from=<" + name + b">, size=1, nrcpt=1 (queue active)\n",
+        header + b"smtp[3]: " + queue_id + b": to=<" + name + b">, relay=" + name + b"[192.0.2.2]:25, delay=1, "
+        b"delays=0/0/0/1, dsn=5.0.0, status=bounced (host x said: 550 " + name + b" (in reply to RCPT TO command))\n",
+        header + b"smtpd[1]: warning: " + name + b"\n",
+    ]
