@@ -178,7 +178,13 @@ class Counting:
             mail.active = True
             mail.hour = self.hour
             mail.inside = self.inside
-            self._count_origin(mail, 1)
+            if mail.origin is Origin.RECEIVED:  # nearly all
+                self.totals["received"] += 1
+                self.totals["bytes_received"] += size
+                self.hour_counts[RECEIVED] += 1
+                add_size(self.tally.senders, sender, 1, size)
+            else:
+                self._count_origin(mail, 1)
 
     def set_origin(self, mail: Mail, origin: Origin) -> None:
         """A later line tells where a message came from."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from mailctl.maillog.compressed import LogError, is_compressed
@@ -51,18 +54,63 @@ def _plain_pieces(path: Path) -> Iterator[Piece]:
 
 
 def count_pieces(files: list[Path], jobs: int) -> Counting:
-    """Everything in the files, in their order."""
+    """Everything in the files, in their order.
+
+    Raises:
+        LogError: a file cannot be read, or a process was killed.
+    """
     pieces = list(pieces_of(files))
+    workers = min(jobs, len(pieces))
     whole = Counting()
-    if jobs < 2 or len(pieces) < 2:
+    if workers < 2:
         for piece in pieces:
             _feed(whole, piece)
         return whole
-    # Forked: a child needs what is loaded here, and starting Python anew would take longer than most logs.
-    with multiprocessing.get_context("fork").Pool(min(jobs, len(pieces))) as pool:
-        for counted in pool.imap(_count, pieces):
-            whole.absorb(counted)
+    with ExitStack() as stack:
+        # The worker with number N counts the pieces N, N + workers, ...
+        results = [stack.enter_context(_worker(pieces[number::workers])) for number in range(workers)]
+        for number in range(len(pieces)):
+            whole.absorb(_receive(results[number % workers]))
     return whole
+
+
+@contextmanager
+def _worker(pieces: list[Piece]) -> Iterator[Connection]:
+    # Forked: a child needs what is loaded here, and starting Python anew would take longer than most logs.
+    context = multiprocessing.get_context("fork")
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(pieces, writer), daemon=True)
+    process.start()
+    writer.close()
+    try:
+        with reader:
+            yield reader
+    finally:
+        # Not by SIGTERM, for which the program that calls this may have a handler, inherited by the child.
+        process.kill()
+        process.join()
+
+
+def _work(pieces: list[Piece], results: Connection) -> None:
+    """Sends a Counting for each piece, each only when the one before has been taken; or the error that ends it."""
+    gc.disable()  # counting makes no cycles, and there are many small things to look through
+    try:
+        for piece in pieces:
+            results.send(_count(piece))
+    except LogError as error:
+        results.send(error)
+    except (BrokenPipeError, KeyboardInterrupt):
+        pass  # nobody wants it any more
+
+
+def _receive(results: Connection) -> Counting:
+    try:
+        counted = results.recv()
+    except EOFError as error:
+        raise LogError("a process that counted was killed") from error
+    if isinstance(counted, Counting):
+        return counted
+    raise counted
 
 
 def _count(piece: Piece) -> Counting:

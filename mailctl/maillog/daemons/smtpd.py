@@ -51,7 +51,7 @@ def smtpd(counting: Counting, queue_id: bytes, text: bytes) -> bool:
         return True
     if text.startswith(b"disconnect from "):
         return True
-    if _TLS in text[:80]:
+    if text.startswith(b"Anonymous TLS connection est") or _TLS in text[:80]:
         return tls_inbound(counting, text)
     if text.startswith(b"NOQUEUE: "):
         return action(counting, b"smtpd", text[9:]) or text[9:].startswith(_KNOWN_OF_MESSAGE)
