@@ -62,7 +62,7 @@ def open_source(
     if journal:
         if files:
             raise UsageError("--journal reads the journal, not files", hint="leave out one of them")
-        with _journal(session, since) as stream:
+        with open_journal(session, since) as stream:
             yield stream
     elif STDIN in files:
         if len(files) > 1:
@@ -115,11 +115,18 @@ def _system_log(session: Session, reaches_back: bool) -> list[Path]:
 
 
 @contextmanager
-def _journal(session: Session, since: datetime | None) -> Iterator[BinaryIO]:
+def open_journal(session: Session, since: datetime | None = None, cursor: str = "") -> Iterator[BinaryIO]:
+    """The mail entries of the journal as JSON, from a time on or after a cursor.
+
+    Raises:
+        UsageError: another system's journal is asked for.
+        UnreadableLogError: journalctl failed; it has said why on stderr.
+    """
     if not session.host.is_live():
         raise UsageError("the journal is that of the live system", hint="leave out --root, or name a log file")
-    begin = ["--since", f"@{since.timestamp():.0f}"] if since else []
-    argv = ["journalctl", "--output=json", "--no-pager", "--facility=mail", *begin]
+    argv = ["journalctl", "--output=json", "--no-pager", "--facility=mail"]
+    argv += [f"--since=@{since.timestamp():.0f}"] if since else []
+    argv += [f"--after-cursor={cursor}"] if cursor else []
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as stream:
         try:

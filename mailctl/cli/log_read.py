@@ -7,16 +7,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from mailctl.cli.common import Session
-from mailctl.cli.log_input import LogSource, open_source, parse_zone
+from mailctl.cli.log_input import LogSource, open_journal, open_source, parse_zone
 from mailctl.cli.log_period import parse_period
 from mailctl.errors import UsageError
 from mailctl.host import LocalHost
@@ -57,23 +57,27 @@ class Request:
         return cls(files, values["journal"], since, until, zone, values["jobs"], values["state"], values["unparsed"])
 
 
+OnUnparsed = Callable[[bytes], None]
+
+
 def read_report(session: Session, request: Request) -> tuple[Report, dict[str, int]]:
     """The report, and the sums of all reports made with the same state, this one included.
 
     Raises:
         LogError: the log, or the state, cannot be read.
     """
-    from mailctl.maillog import summarise, summarise_new
-
-    with (
-        open_source(session, request.files, request.journal, request.since) as source,
-        _unparsed_lines(request.unparsed) as on_unparsed,
-        waiting_is_shown(session),
-    ):
+    with _unparsed_lines(request.unparsed) as on_unparsed, waiting_is_shown(session):
         if request.state:
-            files = files_of(source, "--state")
-            return summarise_new(files, request.state, prom.grown, zone=request.zone, on_unparsed=on_unparsed)
-        report = summarise(
+            return _read_new(session, request, request.state, on_unparsed)
+        report = _read_all(session, request, on_unparsed)
+    return report, prom.grown({}, report)
+
+
+def _read_all(session: Session, request: Request, on_unparsed: OnUnparsed | None) -> Report:
+    from mailctl.maillog import summarise
+
+    with open_source(session, request.files, request.journal, request.since) as source:
+        return summarise(
             source,
             since=request.since,
             until=request.until,
@@ -81,7 +85,22 @@ def read_report(session: Session, request: Request) -> tuple[Report, dict[str, i
             jobs=request.jobs,
             on_unparsed=on_unparsed,
         )
-    return report, prom.grown({}, report)
+
+
+def _read_new(
+    session: Session, request: Request, state: Path, on_unparsed: OnUnparsed | None
+) -> tuple[Report, dict[str, int]]:
+    from mailctl.maillog import summarise_new, summarise_new_entries
+
+    if request.journal and not request.files:
+
+        def open_after(cursor: str) -> AbstractContextManager[BinaryIO]:
+            return open_journal(session, cursor=cursor)
+
+        return summarise_new_entries(open_after, state, prom.grown, on_unparsed=on_unparsed)
+    with open_source(session, request.files, request.journal) as source:
+        files = files_of(source, "--state")
+        return summarise_new(files, state, prom.grown, zone=request.zone, on_unparsed=on_unparsed)
 
 
 def files_of(source: LogSource, option: str) -> list[Path]:
@@ -91,7 +110,7 @@ def files_of(source: LogSource, option: str) -> list[Path]:
 
 
 @contextmanager
-def _unparsed_lines(path: Path | None) -> Iterator[Callable[[bytes], None] | None]:
+def _unparsed_lines(path: Path | None) -> Iterator[OnUnparsed | None]:
     """Takes lines for the file `path`, which it makes anew; they may hold addresses, so others cannot read it."""
     if path is None:
         yield None

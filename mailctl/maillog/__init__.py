@@ -5,7 +5,7 @@ from mailctl.maillog.events import Event, parse_line
 from mailctl.maillog.follow import follow, follow_report
 from mailctl.maillog.messages import Message, read
 from mailctl.maillog.report import Report
-from mailctl.maillog.summarise import summarise, summarise_new
+from mailctl.maillog.summarise import summarise, summarise_new, summarise_new_entries
 
 __all__ = [
     "Event",
@@ -18,4 +18,5 @@ __all__ = [
     "read",
     "summarise",
     "summarise_new",
+    "summarise_new_entries",
 ]

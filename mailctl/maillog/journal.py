@@ -14,6 +14,14 @@ def as_syslog(block: bytes) -> bytes:
     return b"".join(_as_line(line) + b"\n" for line in block.split(b"\n")[:-1])
 
 
+def cursor_of(entry: bytes) -> str:
+    """The place of an entry in the journal; empty where it is none."""
+    try:
+        return str(json.loads(entry)["__CURSOR"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
 def _as_line(line: bytes) -> bytes:
     if not line.startswith(b"{"):
         return line

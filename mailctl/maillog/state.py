@@ -27,9 +27,10 @@ VERSION = 1
 
 @dataclass
 class State:
-    """`positions` by the path of the log; `sums` belong to the caller."""
+    """`positions` by the path of the log; `cursor` is the place in the journal; `sums` belong to the caller."""
 
     positions: dict[str, Position] = field(default_factory=dict)
+    cursor: str = ""
     sums: dict[str, int] = field(default_factory=dict)
     years: Years = field(default_factory=Years)
     queues: dict[bytes, Queue] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class State:
                 raise LogError(f"{path}: a state of version {data['version']}, not {VERSION}")
             return cls(
                 positions={name: Position(**position) for name, position in data["positions"].items()},
+                cursor=data.get("cursor", ""),
                 sums=data["sums"],
                 years=Years(**data["years"]),
                 queues={queue.host: queue for queue in map(_queue_from, data["queues"])},
@@ -74,6 +76,7 @@ class State:
         data = {
             "version": VERSION,
             "positions": {name: asdict(position) for name, position in self.positions.items()},
+            "cursor": self.cursor,
             "sums": self.sums,
             "years": asdict(self.years),
             "queues": [_queue_data(queue) for queue in self.queues.values()],

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from typing import BinaryIO
 
 from mailctl.maillog.compressed import LogError
 from mailctl.maillog.count import Counting, by_hour
-from mailctl.maillog.journal import as_syslog
+from mailctl.maillog.journal import as_syslog, cursor_of
 from mailctl.maillog.pieces import count_pieces
 from mailctl.maillog.position import Position, Reader
 from mailctl.maillog.report import Report
-from mailctl.maillog.source import Source, blocks_of, files_of
+from mailctl.maillog.source import BLOCK, Source, blocks_of, files_of
 from mailctl.maillog.stamps import BSD_HOUR, RFC3339_HOUR, Years, hour_of, in_order
 from mailctl.maillog.state import State, locked
 from mailctl.maillog.summary import make_report
 from mailctl.maillog.window import Window
 
 OnUnparsed = Callable[[bytes], None]
+Grow = Callable[[Mapping[str, int], Report], dict[str, int]]
 
 
 def summarise(
@@ -61,7 +64,7 @@ def summarise(
 def summarise_new(
     files: list[Path],
     state: Path,
-    grow: Callable[[Mapping[str, int], Report], dict[str, int]] | None = None,
+    grow: Grow | None = None,
     *,
     zone: tzinfo | None = None,
     on_unparsed: OnUnparsed | None = None,
@@ -83,17 +86,60 @@ def summarise_new(
     Raises:
         LogError: a log or the state cannot be read, or the state not be written; then nothing has been counted.
     """
-    with locked(state):
-        kept = State.load(state)
-        counting = Counting(on_unparsed=on_unparsed)
-        kept.resume(counting)
+
+    def read_files(kept: State, counting: Counting) -> datetime:
         for file in files:
             name = str(file.absolute())
             reader = Reader(file, kept.positions.get(name, Position()))
             for block in reader.blocks():
                 counting.feed(as_syslog(block))
             kept.positions[name] = reader.position
-        report = make_report(counting, _newest(files), zone)
+        return _newest(files)
+
+    return _count_new(state, read_files, grow, zone, on_unparsed)
+
+
+def summarise_new_entries(
+    open_after: Callable[[str], AbstractContextManager[BinaryIO]],
+    state: Path,
+    grow: Grow | None = None,
+    *,
+    on_unparsed: OnUnparsed | None = None,
+) -> tuple[Report, dict[str, int]]:
+    """Count the entries of the journal that no earlier call with this state has counted; see `summarise_new`.
+
+    Args:
+        open_after: opens the output of `journalctl -o json` after a cursor, or from its beginning after an empty one.
+    """
+
+    def read_journal(kept: State, counting: Counting) -> datetime:
+        with open_after(kept.cursor) as entries:
+            while lines := entries.readlines(BLOCK):
+                if not lines[-1].endswith(b"\n"):
+                    lines.pop()  # cut short: it comes again after the cursor of the one before
+                for line in reversed(lines):
+                    if cursor := cursor_of(line):
+                        kept.cursor = cursor
+                        break
+                counting.feed(as_syslog(b"".join(lines)))
+        return datetime.now(UTC)
+
+    return _count_new(state, read_journal, grow, None, on_unparsed)
+
+
+def _count_new(
+    state: Path,
+    read_new: Callable[[State, Counting], datetime],
+    grow: Grow | None,
+    zone: tzinfo | None,
+    on_unparsed: OnUnparsed | None,
+) -> tuple[Report, dict[str, int]]:
+    with locked(state):
+        kept = State.load(state)
+        counting = Counting(on_unparsed=on_unparsed)
+        kept.resume(counting)
+        newest = read_new(kept, counting)
+        report = make_report(counting, newest, zone)
         if grow is not None:
             kept.sums = grow(kept.sums, report)
         kept.keep(counting)

@@ -53,12 +53,13 @@ def in_namespace(
     return in_namespace
 
 
-def _entry(number: int) -> str:
+def _entry(number: int, first_second: int = FIRST_SECOND) -> str:
     """systemd's Journal Export Format: fields, then an empty line."""
     program, text = LINES[number]
+    second = first_second + number * 60
     fields = {
-        "__REALTIME_TIMESTAMP": str((FIRST_SECOND + number * 60) * 1_000_000),
-        "__MONOTONIC_TIMESTAMP": str(number + 1),
+        "__REALTIME_TIMESTAMP": str(second * 1_000_000),
+        "__MONOTONIC_TIMESTAMP": str((second - FIRST_SECOND + 1) * 1_000_000),
         "_BOOT_ID": BOOT,
         "_HOSTNAME": "mx",
         "SYSLOG_FACILITY": "2",
@@ -88,3 +89,23 @@ def test_a_message_is_traced_in_the_journal(in_namespace: Callable[..., subproce
     done = in_namespace(MAILCTL, "log", "trace", "--journal", "1@a.example")
     assert done.returncode == 0, done.stderr
     assert "delivered  <r@b.example>" in done.stdout
+
+
+def test_entries_of_the_journal_count_once_with_a_state(
+    in_namespace: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    report = f"{LOG_REPORT} --journal --json --state {tmp_path / 'state'}"
+    # The journal as it is, then with what came an hour later, then unchanged.
+    more = tmp_path / "more"
+    later = "".join(_entry(number, FIRST_SECOND + 3600) for number in range(len(LINES)))
+    more.write_text(later.replace("A00000000001", "A00000000002"))
+    journal = "/var/log/journal/$(cat /etc/machine-id)/later.journal"
+    add = f"/lib/systemd/systemd-journal-remote -o {journal} {more} >/dev/null 2>&1"
+    done = in_namespace("sh", "-c", f"{report}; {add}; {report}; {report}")
+    assert done.returncode == 0, done.stderr
+    decoder, text, delivered = json.JSONDecoder(), done.stdout.strip(), []
+    while text:
+        data, end = decoder.raw_decode(text)
+        delivered.append(data["totals"]["delivered"])
+        text = text[end:].strip()
+    assert delivered == [1, 1, 0]
