@@ -70,7 +70,7 @@ LONGEST = 16_384
 """Bytes of a line that are looked at."""
 
 SIGNED = re.compile(r"DKIM-Signature field added \(s=(?P<selector>[^,]*), d=(?P<domain>[^)]*)\)")
-STORED = re.compile(r"(?P<agent>lmtp\([^)]*\)).*?: msgid=(?P<message_id>\S+?): (?P<what>.*)", re.DOTALL)
+STORED = re.compile(r"(?P<service>lmtp\([^)]*\)).*?: msgid=(?P<message_id>\S+?): (?P<what>.*)", re.DOTALL)
 LINK = re.compile(r"(?:queued|forwarded) as (?P<id>\w{6,})\b")
 BETWEEN = re.compile(r", (delays|tls)=([^,]*)(?=.*?, status=)", re.DOTALL)
 METHOD = re.compile(r", sasl_method=([^,]*)")

@@ -77,7 +77,7 @@ def _words(step: Step) -> Iterator[str]:
         case Kind.SIGNED:
             yield f"for {fields['domain']} with selector {fields['selector']}"
         case Kind.STORED:
-            yield f"{fields['what']} by {fields['agent']}"
+            yield f"{fields['what']} by {fields['service']}"
         case Kind.NOTICE:
             yield f"{fields['what']} notification: {fields['queue_id']}"
         case Kind.REMOVED:
