@@ -69,7 +69,7 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
             if format_given is None:
                 return
         if chosen is Format.NAGIOS:
-            line, state = nagios.render(report, *thresholds)
+            line, state = nagios.render(report, *thresholds, may_be_empty=values["state"] is not None)
             click.echo(line)
             sys.exit(state)
         _print(

@@ -65,11 +65,15 @@ def measured(report: Report) -> dict[str, float]:
     return {**asdict(report.totals), "lines": report.lines.total, "unparsed": report.lines.unparsed, **delays}
 
 
-def render(report: Report, warning: Thresholds, critical: Thresholds) -> tuple[str, State]:
-    """The line, and the state to exit with. A threshold on a delay says nothing when nothing was delivered."""
+def render(report: Report, warning: Thresholds, critical: Thresholds, may_be_empty: bool = False) -> tuple[str, State]:
+    """The line, and the state to exit with. A threshold on a delay says nothing when nothing was delivered.
+
+    Args:
+        may_be_empty: the report is of what came since the last one, which may be nothing.
+    """
     values = measured(report)
     state, reasons = _judge(values, warning, critical)
-    if not report.lines.total:
+    if not report.lines.total and not may_be_empty:
         state = max(state, State.WARNING)
         reasons.append("no lines in the log")
     summary = ", ".join(reasons) or ", ".join(f"{name} {values[name]}" for name in SHOWN)

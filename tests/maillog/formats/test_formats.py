@@ -177,6 +177,7 @@ def test_nagios_is_well_without_thresholds_and_warns_of_an_empty_log() -> None:
     line, state = nagios.render(Report(), {}, {})
     assert state is State.WARNING
     assert "no lines in the log" in line
+    assert nagios.render(Report(), {}, {}, may_be_empty=True)[1] is State.OK
 
 
 def test_hours_without_mail_are_part_of_the_series() -> None:
