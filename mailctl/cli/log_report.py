@@ -54,7 +54,8 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
     for note in notes_on(values):
         session.say(f"note: {note}")
     with _unknown_to_nagios(chosen), readable_log():
-        thresholds = [parse_thresholds(values[level], _measured_names()) for level in ("warning", "critical")]
+        warning = parse_thresholds(values["warning"], _measured_names())
+        critical = parse_thresholds(values["critical"], _measured_names())
         request = Request.of(files, values)
         if chosen is Format.JSONL:
             _print_lives(session, request, values)
@@ -69,7 +70,7 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
             if format_given is None:
                 return
         if chosen is Format.NAGIOS:
-            line, state = nagios.render(report, *thresholds, may_be_empty=values["state"] is not None)
+            line, state = nagios.render(report, warning, critical, may_be_empty=values["state"] is not None)
             click.echo(line)
             sys.exit(state)
         _print(
