@@ -20,7 +20,7 @@ Handler = Callable[["Counting", bytes, bytes], bool]
 """Counts one line: the queue id (empty where there is none) and the text after it. False: not understood."""
 
 _QUEUE_ID = rb"[0-9A-HJ-NP-TV-Zb-df-hj-np-tv-z]{6,}"
-_BODY = rb" ([^ \n]+) ([^ [\n]+)\[\d+\]: (?:(" + _QUEUE_ID + rb"): )?([^\n]*)|([^\n]*))\n"
+_BODY = rb" ([^ \n]+) ([^ [\n]+)\[\d+\]: (?:(" + _QUEUE_ID + rb"): )?([^\n]{0,16384})[^\n]*|([^\n]*))\n"
 _RFC3339_LINES = re.compile(rb"(?:[^\n]{13}:[^ \n]+" + _BODY)
 _BSD_LINES = re.compile(rb"(?:[^\n]{15}" + _BODY)
 _OTHER_LINE = re.compile(rb"(?:[^\n]{15}|\d{4}-\S+) \S+ ([^ :[]+)(?:\[[^]]*\])?:(?: .*)?", re.DOTALL)
@@ -223,6 +223,17 @@ class Counting:
         if mail.origin is Origin.RECEIVED:
             self.set_origin(mail, Origin.REINJECTED)
 
+    def link_made_here(self, queue_id: bytes) -> None:
+        """Postfix made another message under this id; its own lines may come before or after."""
+        mail = self.queue.mails.get(queue_id) or self.queue.recently_taken(queue_id)
+        if mail is not None:
+            if mail.origin is Origin.UNKNOWN:
+                self.set_origin(mail, Origin.INTERNAL)
+        elif self.first:
+            self.queue.take(queue_id, Origin.INTERNAL)
+        else:
+            self.put_off(late_link, queue_id, b"")
+
     def repeated(self, handler: Handler, text: bytes) -> bool:
         """`message repeated N times: [ text ]` counts N times."""
         match = _REPEATED.fullmatch(text)
@@ -276,6 +287,11 @@ def late_hop(counting: Counting, queue_id: bytes, taken: bytes) -> bool:
     mail = queue.recent.get(queue_id)
     if mail is not None and queue.taken + int(taken) - mail.number < RECENT:
         counting.hop_to(mail)
+    return True
+
+
+def late_link(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    counting.link_made_here(queue_id)
     return True
 
 

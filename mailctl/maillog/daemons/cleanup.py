@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons import smtpd
@@ -12,6 +11,7 @@ from mailctl.maillog.queue import Origin
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting
 
+_PARTS = (b"header ", b"body ", b"mime-header ", b"nested-header ")
 _KNOWN = (
     *(
         b"warning: ",
@@ -26,9 +26,6 @@ _KNOWN = (
     ),
     *(b"resent-message-id=", b"canceled", b"milter-", b"pass: ", b"prepend"),
 )
-# `reject: header Subject: x from client; from=<a> to=<b> proto=ESMTP helo=<c>: 5.7.1 text`: a header may hold all of
-# this too, so the last one counts.
-_CHECK = re.compile(rb"((?:mime-|nested-)?(?:header|body)) .* from (\S+\[[^]]*\]|\S+); from=<.*?>?: (.*)", re.DOTALL)
 
 
 def cleanup(counting: Counting, queue_id: bytes, text: bytes) -> bool:
@@ -59,8 +56,13 @@ def made_here(counting: Counting, queue_id: bytes, text: bytes) -> bool:
 
 def action(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     word, _, rest = text.partition(b": ")
-    if word == b"reject" and (check := _CHECK.match(rest)):
-        smtpd.rejected(counting, b"cleanup " + check[1], check[2], check[3])
+    if word == b"reject" and rest.startswith(_PARTS):
+        # `header Subject: x from client; from=<a> to=<b> proto=ESMTP helo=<c>: 5.7.1 text`: a header may hold all of
+        # this too, so the last one counts.
+        checked, _, envelope = rest.rpartition(b"; from=<")
+        client = checked.rpartition(b" from ")[2]
+        part = rest.partition(b" ")[0]
+        smtpd.rejected(counting, b"cleanup " + part, client, envelope.rpartition(b">: ")[2])
     elif not smtpd.action(counting, b"cleanup", text):
         return False
     if word in (b"reject", b"milter-reject", b"discard", b"milter-discard"):

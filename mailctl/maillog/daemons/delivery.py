@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mailctl.maillog.daemons.queue import link_internal
 from mailctl.maillog.daemons.service import common, general
 from mailctl.maillog.queue import Mail
 from mailctl.maillog.tally import BOUNCED, DEFERRED, ELSEWHERE, add_count, add_size, domain_of
@@ -84,7 +83,8 @@ def delivery(counting: Counting, handler: Handler, queue_id: bytes, text: bytes)
         if forwarded := _FORWARDED_AS.match(text, match.end()):
             counting.totals["forwarded"] += 1
             add_count(counting.tally.dsn, match[5])
-            return link_internal(counting, forwarded[1], text)
+            counting.link_made_here(forwarded[1])
+            return True
         if hop := _QUEUED_AS.search(text, match.end()):
             counting.link_hop(hop[1])
     elif match[6] not in _STATUSES:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mailctl.maillog.daemons.delivery import local
 from mailctl.maillog.daemons.service import common
-from mailctl.maillog.queue import Origin
 
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _ACTIVE = re.compile(rb"from=<(.*)>, size=(\d+), nrcpt=\d+ \(queue active\)", re.DOTALL)
 _EXPIRED = re.compile(rb"from=<.*>, status=(?:force-)?expired, ", re.DOTALL)
 _NOTICE = re.compile(rb"(sender|postmaster) (non-delivery|delivery status|delay|delivery) notification: (\w+)")
-_QMGR_KNOWN = (b"skipped, still being delivered", b"to=<", b"from=<", b"placed on hold", b"conversation", b"removed")
+_QMGR_KNOWN = (b"skipped, still being delivered", b"placed on hold", b"canceled")
 _SUMMARY = re.compile(
     rb"(Deleted|Requeued|Placed on hold|Released from hold|Force-expired|Expired|Renamed[^:]*): (\d{1,9}) .*"
 )
@@ -33,6 +33,8 @@ def qmgr(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     if _EXPIRED.match(text):
         counting.totals["expired"] += 1
         return True
+    if text.startswith(b"to=<"):
+        return local(counting, queue_id, text)
     return common(counting, qmgr, queue_id, text) or bool(queue_id and text.startswith(_QMGR_KNOWN))
 
 
@@ -50,21 +52,7 @@ def bounce(counting: Counting, queue_id: bytes, text: bytes) -> bool:
         return common(counting, bounce, queue_id, text)
     if match[1] == b"sender" and match[2] == b"non-delivery":
         counting.totals["ndn_sent"] += 1
-    return link_internal(counting, match[3], text)
-
-
-def link_internal(counting: Counting, queue_id: bytes, text: bytes) -> bool:
-    """Another message was made here under `queue_id`; its own lines may come before or after."""
-    mail = counting.queue.mails.get(queue_id)
-    if mail is None:
-        mail = counting.queue.recently_taken(queue_id)
-    if mail is not None:
-        if mail.origin is Origin.UNKNOWN:
-            counting.set_origin(mail, Origin.INTERNAL)
-    elif counting.first:
-        counting.queue.take(queue_id, Origin.INTERNAL)
-    else:
-        counting.put_off(link_internal, queue_id, text)
+    counting.link_made_here(match[3])
     return True
 
 
