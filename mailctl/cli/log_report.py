@@ -54,32 +54,13 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
     for note in notes_on(values):
         session.say(f"note: {note}")
     with _unknown_to_nagios(chosen), readable_log():
-        warning = parse_thresholds(values["warning"], _measured_names())
-        critical = parse_thresholds(values["critical"], _measured_names())
         request = Request.of(files, values)
         if chosen is Format.JSONL:
             _print_lives(session, request, values)
-            return
-        if values["follow"]:
+        elif values["follow"]:
             _show_live(session, request, values)
-            return
-        report, sums = read_report(session, request)
-        report = _reworded(session, report, values)
-        if values["textfile"]:
-            _write_textfile(values["textfile"], prom.render(sums, report))
-            if format_given is None:
-                return
-        if chosen is Format.NAGIOS:
-            line, state = nagios.render(report, warning, critical, may_be_empty=values["state"] is not None)
-            click.echo(line)
-            sys.exit(state)
-        _print(
-            prom.render(sums, report)
-            if chosen is Format.PROM
-            else render(report, chosen, style_of(values, *terminal()))
-        )
-        if values["mailq"]:
-            _print(f"\n{_queue(session)}")
+        else:
+            _report_once(session, request, chosen, values, is_asked_for=format_given is not None)
 
 
 def main() -> NoReturn:
@@ -87,6 +68,29 @@ def main() -> NoReturn:
     from mailctl.cli import main as run
 
     run(["log-report", *sys.argv[1:]])
+
+
+def _report_once(
+    session: Session, request: Request, format_: Format, values: Mapping[str, Any], is_asked_for: bool
+) -> None:
+    names = _measured_names()
+    warning, critical = parse_thresholds(values["warning"], names), parse_thresholds(values["critical"], names)
+    report, sums = read_report(session, request)
+    report = _reworded(session, report, values)
+    if values["textfile"]:
+        _write_textfile(values["textfile"], prom.render(sums, report))
+        if not is_asked_for:
+            return
+    if format_ is Format.NAGIOS:
+        line, state = nagios.render(report, warning, critical, may_be_empty=request.state is not None)
+        click.echo(line)
+        sys.exit(state)
+    if format_ is Format.PROM:
+        _print(prom.render(sums, report))
+    else:
+        _print(render(report, format_, style_of(values, *terminal())))
+    if values["mailq"]:
+        _print(f"\n{_queue(session)}")
 
 
 def _refuse_contradictions(format_: Format, values: Mapping[str, Any]) -> None:
