@@ -79,8 +79,8 @@ def _delivery(pick: random.Random, queue_id: str, outbound: bool) -> Iterator[tu
             "lmtp",
             4321,
             (
-                f"{queue_id}: to=<user{pick.randrange(900)}@example.org>, relay=mx1.example.org[private/dovecot-lmtp], delay={delay}, "
-                f"delays=0.1/0.01/0.02/0.3, dsn=2.0.0, status=sent (250 2.0.0 <user@example.org> {queue_id} Saved)"
+                f"{queue_id}: to=<user{pick.randrange(900)}@example.org>, relay=mx1.example.org[private/dovecot-lmtp], "
+                f"delay={delay}, delays=0.1/0.01/0.02/0.3, dsn=2.0.0, status=sent (250 2.0.0 <user@example.org> {queue_id} Saved)"
             ),
         )
         return
@@ -92,8 +92,8 @@ def _delivery(pick: random.Random, queue_id: str, outbound: bool) -> Iterator[tu
             "smtp",
             5000 + number,
             (
-                f"Trusted TLS connection established to {relay}: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) "
-                "key-exchange X25519 server-signature RSA-PSS (2048 bits) server-digest SHA256"
+                f"Trusted TLS connection established to {relay}: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 "
+                "(256/256 bits) key-exchange X25519 server-signature RSA-PSS (2048 bits) server-digest SHA256"
             ),
         )
     head = f"{queue_id}: to=<{to}>, relay={relay}, delay={delay}, delays=0.1/0.01/0.2/0.3"
@@ -118,8 +118,8 @@ def _delivery(pick: random.Random, queue_id: str, outbound: bool) -> Iterator[tu
             "smtp",
             5000 + number,
             (
-                f"{head}, dsn=5.1.1, status=bounced (host {relay[:-3]} said: 550 5.1.1 <{to}>: Recipient address rejected: "
-                "User unknown (in reply to RCPT TO command))"
+                f"{head}, dsn=5.1.1, status=bounced (host {relay[:-3]} said: 550 5.1.1 <{to}>: Recipient address "
+                "rejected: User unknown (in reply to RCPT TO command))"
             ),
         )
 

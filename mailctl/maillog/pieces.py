@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from mailctl.maillog.compressed import LogError, is_compressed
 from mailctl.maillog.count import Counting
 from mailctl.maillog.source import blocks_of_file
 
+SMALLEST_PIECE = 4 << 20
+"""Bytes; less is counted faster than it is handed over."""
+
 PIECE = 32 << 20
-"""Bytes of a piece. What is put off for the piece before stays in memory until then, so pieces are not too large."""
+"""Bytes of a piece, at most: what is put off for the piece before stays in memory until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +32,27 @@ class Piece:
     end: int | None = None
 
 
-def pieces_of(files: list[Path]) -> Iterator[Piece]:
-    """All lines of the files; a compressed file is one piece.
+def pieces_of(files: list[Path], workers: int) -> Iterator[Piece]:
+    """All lines of the files, a whole number of pieces for each worker; a compressed file is one piece.
 
     Raises:
         LogError: a file cannot be opened.
     """
     for path in files:
         try:
-            yield from [Piece(path)] if is_compressed(path) else _plain_pieces(path)
+            yield from [Piece(path)] if is_compressed(path) else _plain_pieces(path, workers)
         except OSError as error:
             raise LogError(f"{path}: {error.strerror or error}") from error
 
 
-def _plain_pieces(path: Path) -> Iterator[Piece]:
+def _plain_pieces(path: Path, workers: int) -> Iterator[Piece]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
+        rounds = max(1, math.ceil(size / (PIECE * workers)))
+        step = max(size // (rounds * workers) + 1, SMALLEST_PIECE)
         start = 0
-        while size - start > PIECE + PIECE // 2:
-            file.seek(start + PIECE)
+        while start + step < size:
+            file.seek(start + step)
             file.readline()
             yield Piece(path, start, file.tell())
             start = file.tell()
@@ -59,7 +65,7 @@ def count_pieces(files: list[Path], jobs: int) -> Counting:
     Raises:
         LogError: a file cannot be read, or a process was killed.
     """
-    pieces = list(pieces_of(files))
+    pieces = list(pieces_of(files, max(1, jobs)))
     workers = min(jobs, len(pieces))
     whole = Counting()
     if workers < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import Enum
 
 from mailctl.maillog.tally import HourKey
@@ -53,7 +52,7 @@ class Queue:
         self.host = host
         self.own_client = b"client=" + host + b"["
         self.mails: dict[bytes, Mail] = {}
-        self.recent: OrderedDict[bytes, Mail] = OrderedDict()
+        self.recent: dict[bytes, Mail] = {}
         self.taken = 0
         self.levels: dict[bytes, bytes] = {}
         self.no_level = b""
@@ -63,10 +62,12 @@ class Queue:
         """A message that begins here; an older one of the same id has ended unseen."""
         self.taken += 1
         mail = self.mails[queue_id] = self.recent[queue_id] = Mail(origin, self.taken)
-        self.recent.move_to_end(queue_id)
-        if len(self.recent) > RECENT:
-            self.recent.popitem(last=False)
+        if len(self.recent) > 4 * RECENT:
+            self._forget_former()
         return mail
+
+    def _forget_former(self) -> None:
+        self.recent = {key: mail for key, mail in self.recent.items() if self.taken - mail.number < RECENT}
 
     def adopt(self, queue_id: bytes) -> Mail:
         """A message whose beginning is not in the log."""
@@ -87,11 +88,8 @@ class Queue:
         self.levels.update(later.levels)
         for name, count in later.by_name.items():
             self.by_name[name] = self.by_name.get(name, 0) + count
-        for queue_id, mail in later.recent.items():
-            self.recent[queue_id] = mail
-            self.recent.move_to_end(queue_id)
-        while len(self.recent) > RECENT:
-            self.recent.popitem(last=False)
+        self.recent.update(later.recent)
+        self._forget_former()
 
     def forget_oldest(self) -> None:
         """Give up what was abandoned before it reached the queue, then the oldest."""

@@ -90,7 +90,8 @@ class Tally:
         """Keep every list within MAX_NAMES."""
         self._limit_addresses(self.senders, self.sender_domains)
         self._limit_addresses(self.recipients, self.recipient_domains)
-        self.digest()
+        if sum(map(len, self.routes.values())) > MAX_NAMES // 2:
+            self.digest()
         for name in _SIZES:
             _limit_sizes(getattr(self, name))
         for name in _COUNTS:

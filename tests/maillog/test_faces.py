@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from collections import Counter
+from pathlib import Path
 
 from mailctl.maillog import events, messages, parse_line, read, summarise
 from mailctl.maillog.events import (
@@ -18,6 +19,9 @@ from mailctl.maillog.events import (
     Unparsed,
 )
 from mailctl.maillog.queue import Origin
+
+
+MANUAL = Path(__file__).parents[2] / "docs/maillog.md"
 
 
 def counted(event: Event) -> str | None:
@@ -79,3 +83,9 @@ def test_examples_of_the_documentation_run() -> None:
         result = doctest.testmod(module)
         assert result.attempted
         assert not result.failed
+
+
+def test_examples_of_the_manual_run() -> None:
+    result = doctest.testfile(str(MANUAL), module_relative=False)
+    assert result.attempted > 5
+    assert not result.failed

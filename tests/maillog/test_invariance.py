@@ -26,7 +26,7 @@ from mailctl.maillog.summary import make_report
 
 LINES = {run: recorded_lines(run) for run in RUNS}
 some_runs = st.sampled_from(RUNS)
-few_examples = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+few_examples = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @cache
@@ -72,6 +72,7 @@ def test_a_packed_log_counts_the_same(pack: Callable[[bytes], bytes], lines: lis
 
 def test_several_processes_count_the_same(lines: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "PIECE", 3000)
+    monkeypatch.setattr(pieces, "SMALLEST_PIECE", 1)
     log = tmp_path / "mail.log"
     log.write_bytes(b"".join(lines))
     assert summarise(log, jobs=3) == summarise(log, jobs=1) == summarise(lines)
@@ -110,7 +111,7 @@ WRITE, RENAME, COPY_TRUNCATE, PACK, COUNT = range(5)
 steps = st.lists(st.tuples(st.sampled_from((WRITE, RENAME, COPY_TRUNCATE, PACK, COUNT)), shares), max_size=20)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(some_runs, steps)
 def test_each_line_counts_once_whatever_happens_to_the_file(
     tmp_path_factory: pytest.TempPathFactory, run: str, script: list[tuple[int, float]]

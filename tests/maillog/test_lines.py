@@ -31,14 +31,15 @@ CASES: dict[str, tuple[list[str], dict[str, int]]] = {
     ),
     "a reply that holds a status": (
         [
-            f"postfix/smtp[3]: 4F0A1B2C: {SENT}dsn=5.0.0, status=bounced (host x said: 550 status=sent (250 queued as 4F0A1B2C)"
+            f"postfix/smtp[3]: 4F0A1B2C: {SENT}dsn=5.0.0, status=bounced "
+            "(host x said: 550 status=sent (250 queued as 4F0A1B2C)"
         ],
         {"bounced": 1},
     ),
     "an address that holds a delivery": (
         [
-            'postfix/smtp[3]: 4F0A1B2C: to=<"x>, relay=y, delay=1, dsn=2.0.0, status=sent (250"@x.example>, relay=none, '
-            "delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to x.example[192.0.2.7]:25: Connection refused)"
+            'postfix/smtp[3]: 4F0A1B2C: to=<"x>, relay=y, delay=1, dsn=2.0.0, status=sent (250"@x.example>, '
+            "relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to x.example[192.0.2.7]:25: Connection refused)"
         ],
         {"deferred": 1, "deferred_messages": 1},
     ),

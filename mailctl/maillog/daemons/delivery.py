@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.service import common, general
 from mailctl.maillog.queue import Mail
-from mailctl.maillog.tally import BOUNCED, DEFERRED, ELSEWHERE, add_count, add_size, domain_of
+from mailctl.maillog.tally import BOUNCED, DEFERRED, ELSEWHERE, add_count, domain_of
 
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting, Handler
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 # status= is somebody else's text.
 _ADDRESS = rb'<([^>"]*|"(?:[^"\\]|\\.)*"[^>]*)>'
 _DELIVERY = re.compile(
-    rb"to=" + _ADDRESS + rb", (?:orig_to=" + _ADDRESS + rb", )?relay=([^,]*), (?:conn_use=\d+, )?delay=([\d.]+), "
+    rb"to="
+    + _ADDRESS
+    + rb", (?:orig_to="
+    + _ADDRESS
+    + rb", )?relay=([^,]*), (?:conn_use=\d+, )?delay=([\d.]+), (?:delays=[\d./]+, )?"
     rb"(?:[a-z_]+=[^,]*, )*?dsn=(\d\.\d+\.\d+), (?:[a-z_]+=[^,]*, )*?status=([\w-]+)",
     re.DOTALL,
 )
@@ -85,7 +89,8 @@ def delivery(counting: Counting, handler: Handler, queue_id: bytes, text: bytes)
             add_count(counting.tally.dsn, match[5])
             counting.link_made_here(forwarded[1])
             return True
-        if hop := _QUEUED_AS.search(text, match.end()):
+        place = text.find(b"queued as ", match.end())
+        if place > 0 and (hop := _QUEUED_AS.match(text, place)):
             counting.link_hop(hop[1])
     elif match[6] not in _STATUSES:
         return False
@@ -121,13 +126,22 @@ def late_local(counting: Counting, queue_id: bytes, text: bytes) -> bool:
 def sent(counting: Counting, mail: Mail, by_smtp: bool, to: bytes, relay: bytes, delay: bytes) -> None:
     counting.delivered(mail)
     tally = counting.tally
-    add_size(tally.recipients, to, 1, mail.size)
+    if entry := tally.recipients.get(to):
+        entry[0] += 1
+        entry[1] += mail.size
+    else:
+        tally.recipients[to] = [1, mail.size]
     domain = to[to.rfind(b"@") + 1 :]
     level = counting.queue.levels.get(relay, counting.queue.no_level) if by_smtp else ELSEWHERE
     routes = tally.routes.get(level)
     if routes is None:
         routes = tally.routes[level] = {}
-    add_size(routes, b"%s>, relay=%s, delay=%s" % (domain, relay, delay), 1, mail.size)
+    route = b"%s>, relay=%s, delay=%s" % (domain, relay, delay)
+    if entry := routes.get(route):
+        entry[0] += 1
+        entry[1] += mail.size
+    else:
+        routes[route] = [1, mail.size]
     if by_smtp and mail.deferred is not None and to in mail.deferred:
         add_count(tally.remote_retried, domain.lower())
 

@@ -11,7 +11,7 @@ from mailctl.maillog.daemons.service import common
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting
 
-_ACTIVE = re.compile(rb"from=<(.*)>, size=(\d+), nrcpt=\d+ \(queue active\)", re.DOTALL)
+_ACTIVE = re.compile(rb"from=<([^>\"]*|.*)>, size=(\d+), nrcpt=\d+ \(queue active\)", re.DOTALL)
 _EXPIRED = re.compile(rb"from=<.*>, status=(?:force-)?expired, ", re.DOTALL)
 _NOTICE = re.compile(rb"(sender|postmaster) (non-delivery|delivery status|delay|delivery) notification: (\w+)")
 _QMGR_KNOWN = (b"skipped, still being delivered", b"placed on hold", b"canceled")
