@@ -18,7 +18,6 @@ from pathlib import Path
 from bench.maillog_sample import lines
 from mailctl.maillog.count import Counting
 
-LOGWATCH = Path("/usr/share/logwatch/scripts/services/postfix")
 OURS = [sys.executable, "-m", "mailctl", "log-report"]
 
 
@@ -47,8 +46,9 @@ def peers(log: Path) -> dict[str, list[str]]:
     found = {}
     if shutil.which("pflogsumm"):
         found["pflogsumm"] = ["pflogsumm", str(log)]
-    if LOGWATCH.exists():
-        found["logwatch"] = ["sh", "-c", f"perl {LOGWATCH} < {log}"]
+    if shutil.which("logwatch"):
+        folder = ["--logdir", str(log.parent)]
+        found["logwatch"] = ["logwatch", *folder, "--service", "postfix", "--range", "all", "--output", "stdout"]
     return found
 
 

@@ -80,7 +80,7 @@ def _delivery(pick: random.Random, queue_id: str, outbound: bool) -> Iterator[tu
             4321,
             (
                 f"{queue_id}: to=<user{pick.randrange(900)}@example.org>, relay=mx1.example.org[private/dovecot-lmtp], "
-                f"delay={delay}, delays=0.1/0.01/0.02/0.3, dsn=2.0.0, status=sent (250 2.0.0 <user@example.org> {queue_id} Saved)"
+                f"delay={delay}, delays=0.1/0.01/0.02/0.3, dsn=2.0.0, status=sent (250 2.0.0 {queue_id} Saved)"
             ),
         )
         return

@@ -68,10 +68,10 @@ class Years:
 
 
 def turn_of_year(before: int, month: int) -> int:
-    """1 from December to January, -1 back again (lines of several hosts are not quite in order), else 0."""
-    if not before or abs(month - before) < 6:
-        return 0
-    return 1 if month < before else -1
+    """1 where months fall, -1 from January back to December, else 0: lines of several hosts are not quite in order."""
+    if before == 1 and month == 12:
+        return -1
+    return 1 if before - month > 1 else 0
 
 
 def hour_of(prefix: bytes, years: Years) -> HourKey | None:

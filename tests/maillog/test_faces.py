@@ -20,7 +20,6 @@ from mailctl.maillog.events import (
 )
 from mailctl.maillog.queue import Origin
 
-
 MANUAL = Path(__file__).parents[2] / "docs/maillog.md"
 
 
