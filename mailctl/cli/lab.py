@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailctl.cli.common import Session, common_options
+from mailctl.cli.probe import check_options, list_checks, show_report, split_names
 from mailctl.errors import ExitCode, UsageError, printable
 
 if TYPE_CHECKING:
@@ -207,6 +208,24 @@ def world(session: Session, name: str, host: str | None, behaviour: str | None) 
         running.disturb(host.lower(), None if behaviour == WELL else Fault(behaviour))
     faults = running.faults()
     session.emit("\n".join(f"{each} {fault}" for each, fault in faults.items()), {"faults": dict(faults)})
+
+
+@lab.command()
+@_lab_options
+@check_options
+@click.pass_obj
+def probe(session: Session, name: str, only: str | None, fast: bool, list_only: bool) -> None:
+    """Prove that the lab's server is safe, from its outside world; exit code 1 when a check fails.
+
+    Logins get another password for as long as it takes, and some checks stop services for a moment.
+    """
+    from mailctl.probe import probe_sandbox, select_checks
+
+    if list_only:
+        list_checks(session, only, fast)
+        return
+    spec, checks, running = session.load_spec(), select_checks(split_names(only), fast=fast), _open(session, name)
+    show_report(session, lambda announce: probe_sandbox(running, spec, checks, announce))
 
 
 @lab.command(context_settings={"ignore_unknown_options": True})

@@ -1,0 +1,79 @@
+"""Passwords for a probe of a sandbox: for as long as it lasts, Dovecot there reads passwd-files that we know.
+
+A copy of each passwd-file, with other hashes for a few logins, is mounted over it; the rendered files stay what
+they are, byte for byte.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+
+from mailctl.errors import MailctlError
+from mailctl.sandbox import Sandbox
+from mailctl.spec.hash import Scheme, hash_password
+from mailctl.target import Target
+
+PASSWD_FILES = ("mailctl.users", "mailctl.smtp-users")
+SCRATCH = PurePosixPath("/run/mailctl-probe")
+# Dovecot compares modification times in whole seconds.
+LATER = 10 * 10**9  # nanoseconds
+
+
+@contextmanager
+def known_passwords(sandbox: Sandbox, target: Target, logins: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """A password for each of `logins`, good while the block runs.
+
+    Raises:
+        MailctlError: the copies cannot be put in place.
+    """
+    passwords = dict.fromkeys(logins, secrets.token_urlsafe(16))
+    if not passwords:
+        yield {}
+        return
+    # A cheap hash: dozens of dialogues log in at the same time.
+    hashed = hash_password(sandbox.host, next(iter(passwords.values())), Scheme.SHA512_CRYPT)
+    with ExitStack() as stack:
+        for name in PASSWD_FILES:
+            path = target.dovecot_dir / name
+            if sandbox.path(path).exists():
+                stack.enter_context(_covered(sandbox, path, _replace_hashes(sandbox.path(path), passwords, hashed)))
+        yield passwords
+
+
+def _replace_hashes(file: Path, logins: Mapping[str, str], hashed: str) -> str:
+    lines = []
+    for line in file.read_text().splitlines():
+        login, _, rest = line.partition(":")
+        lines.append(f"{login}:{hashed}:{rest.partition(':')[2]}" if login in logins else line)
+    return "".join(f"{line}\n" for line in lines)
+
+
+@contextmanager
+def _covered(sandbox: Sandbox, path: PurePosixPath, content: str) -> Iterator[None]:
+    """A file of the sandbox looks as if it held `content`."""
+    original, copy = sandbox.path(path), sandbox.path(SCRATCH / path.name)
+    copy.parent.mkdir(mode=0o755, exist_ok=True)
+    copy.touch(0o600)
+    copy.write_text(content)
+    shutil.copymode(original, copy)
+    found = original.stat()
+    os.chown(copy, found.st_uid, found.st_gid)
+    os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns + LATER))
+    _mount(sandbox, "mount", "--bind", str(SCRATCH / path.name), str(path))
+    try:
+        yield
+    finally:
+        # Lazy, because Dovecot may have it open.
+        _mount(sandbox, "umount", "--lazy", str(path))
+        copy.unlink()
+
+
+def _mount(sandbox: Sandbox, *argv: str) -> None:
+    done = sandbox.run(argv)
+    if done.returncode:
+        raise MailctlError(f"cannot give the probe its logins: {done.complaint}")

@@ -1,0 +1,96 @@
+"""Which checks there are, and running them against a sandbox, this machine, or another one."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_network
+
+from mailctl.errors import UsageError
+from mailctl.probe.arena import Arena, Family, Vantage
+from mailctl.probe.case import load_checks
+from mailctl.probe.check import Check
+from mailctl.probe.logins import known_passwords
+from mailctl.probe.result import Report
+from mailctl.probe.runner import Announce, run_checks
+from mailctl.probe.subject import choose_subject, probe_logins
+from mailctl.sandbox import Sandbox
+from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
+from mailctl.spec.model import Spec
+from mailctl.target import DEBIAN_12, Target
+
+HELO = "probe.client.example"
+CLIENT_IPV4_RANGES = ("198.51.100.0/24", "203.0.113.0/24")  # RFC 5737
+CLIENT_IPV6_RANGE = "2001:db8:77::/112"  # RFC 3849
+# People of the outside world; in a sandbox every name of it takes mail.
+SANDBOX_WORLD = {
+    "helo": HELO,
+    "stranger": "stranger@outside.example",
+    "victim": "victim@elsewhere.example",
+    "literal": f"[{SERVER_IPV4}]",
+}
+
+
+def all_checks() -> tuple[Check, ...]:
+    """Every check, family by family."""
+    return load_checks()
+
+
+def select_checks(only: Sequence[str] = (), *, fast: bool = False) -> tuple[Check, ...]:
+    """The checks named by `only` (a family, or the whole name of a check), or all; `fast` leaves out the slow ones.
+
+    Raises:
+        UsageError: nothing has that name.
+    """
+    checks = all_checks()
+    known = {name for check in checks for name in (check.name, check.family)}
+    if unknown := [name for name in only if name not in known]:
+        families = ", ".join(dict.fromkeys(check.family for check in checks))
+        raise UsageError(f"no check is called {unknown[0]!r}", hint=f"families are: {families}")
+    chosen = (check for check in checks if not only or {check.name, check.family} & set(only))
+    return tuple(check for check in chosen if check.is_fast or not fast)
+
+
+def probe_sandbox(
+    sandbox: Sandbox,
+    spec: Spec,
+    checks: Sequence[Check],
+    announce: Announce = lambda result: None,
+    *,
+    target: Target = DEBIAN_12,
+) -> Report:
+    """Probe the server of a sandbox from the outside world; logins get passwords for the time of the probe.
+
+    Raises:
+        MailctlError: the logins cannot be prepared.
+    """
+    families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
+    addresses = {Family.IPV4: SERVER_IPV4, Family.IPV6: SERVER_IPV6}
+    vantage = Vantage(
+        addresses={family: addresses[family] for family in families},
+        sources={family: client_addresses(family, spec) for family in families},
+        trusted_roots=sandbox.path(target.ca_file),
+    )
+    with known_passwords(sandbox, target, probe_logins(spec)) as passwords:
+        arena = Arena(
+            vantage=vantage,
+            subject=choose_subject(spec, passwords, SANDBOX_WORLD),
+            deadline=time.monotonic() + vantage.limit,
+            spec=spec,
+            target=target,
+            server=sandbox,
+            read_world=sandbox.messages,
+        )
+        return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
+
+
+def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
+    """Addresses for clients, none of them trusted by the spec, for ever; begins anywhere, so that runs differ."""
+    trusted = [ip_network(network) for network in spec.server.trusted_networks]
+    ranges = CLIENT_IPV4_RANGES if family is Family.IPV4 else (CLIENT_IPV6_RANGE,)
+    hosts = [host for text in ranges for host in itertools.islice(ip_network(text).hosts(), 1, 400)]
+    outside = [str(host) for host in hosts if not any(host in network for network in trusted)]
+    start = random.randrange(len(outside))  # noqa: S311 - no secret
+    return itertools.cycle(outside[start:] + outside[:start])
