@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -41,11 +41,11 @@ def known_passwords(sandbox: Sandbox, target: Target, logins: Sequence[str]) -> 
         for name in PASSWD_FILES:
             path = target.dovecot_dir / name
             if sandbox.path(path).exists():
-                stack.enter_context(_covered(sandbox, path, _replace_hashes(sandbox.path(path), passwords, hashed)))
+                stack.enter_context(_covered(sandbox, path, passwords, hashed))
         yield passwords
 
 
-def _replace_hashes(file: Path, logins: Mapping[str, str], hashed: str) -> str:
+def _replace_hashes(file: Path, logins: Container[str], hashed: str) -> str:
     lines = []
     for line in file.read_text().splitlines():
         login, _, rest = line.partition(":")
@@ -54,12 +54,15 @@ def _replace_hashes(file: Path, logins: Mapping[str, str], hashed: str) -> str:
 
 
 @contextmanager
-def _covered(sandbox: Sandbox, path: PurePosixPath, content: str) -> Iterator[None]:
-    """A file of the sandbox looks as if it held `content`."""
+def _covered(sandbox: Sandbox, path: PurePosixPath, logins: Container[str], hashed: str) -> Iterator[None]:
+    """The file looks as if `logins` had another hash."""
+    # A probe that was killed may have left its own copy there.
+    while not sandbox.run(["mountpoint", "--quiet", str(path)]).returncode:
+        _mount(sandbox, "umount", "--lazy", str(path))
     original, copy = sandbox.path(path), sandbox.path(SCRATCH / path.name)
     copy.parent.mkdir(mode=0o755, exist_ok=True)
     copy.touch(0o600)
-    copy.write_text(content)
+    copy.write_text(_replace_hashes(original, logins, hashed))
     shutil.copymode(original, copy)
     found = original.stat()
     os.chown(copy, found.st_uid, found.st_gid)

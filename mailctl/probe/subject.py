@@ -78,12 +78,14 @@ def _full_width(character: str) -> str:
 
 
 def probe_logins(spec: Spec) -> tuple[str, ...]:
-    """The logins whose passwords the checks of family identity need."""
+    """The logins whose passwords the checks need: the owner, one marked for the null sender, one of each domain."""
     if not takes_logins(spec):
         return ()
     people = dict(_senders(spec, ""))
-    wanted = (people.get(name, "") for name in ("owner", "neighbour", "null_sender"))
-    return tuple(dict.fromkeys(address for address in wanted if address))
+    unbound = set(null_senders(spec))
+    by_domain = {_domain(each.address): each.address for each in logins(spec) if each.address not in unbound}
+    owners = {people["owner"], people.get("null_sender", "")} - {""}
+    return tuple(sorted(owners | {by_domain[domain] for domain in by_domain if domain != _domain(people["owner"])}))
 
 
 def _recipients(spec: Spec) -> Iterator[tuple[str, str]]:

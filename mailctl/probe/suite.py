@@ -12,6 +12,7 @@ from mailctl.errors import UsageError
 from mailctl.probe.arena import Arena, Family, Vantage
 from mailctl.probe.case import load_checks
 from mailctl.probe.check import Check
+from mailctl.probe.families import closed, delivery, signing, smuggling
 from mailctl.probe.logins import known_passwords
 from mailctl.probe.result import Report
 from mailctl.probe.runner import Announce, run_checks
@@ -21,6 +22,7 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
+FAMILIES = (delivery, signing, smuggling, closed)
 HELO = "probe.client.example"
 CLIENT_IPV4_RANGES = ("198.51.100.0/24", "203.0.113.0/24")  # RFC 5737
 CLIENT_IPV6_RANGE = "2001:db8:77::/112"  # RFC 3849
@@ -35,7 +37,7 @@ SANDBOX_WORLD = {
 
 def all_checks() -> tuple[Check, ...]:
     """Every check, family by family."""
-    return load_checks()
+    return tuple(check for part in (load_checks(), *(module.checks() for module in FAMILIES)) for check in part)
 
 
 def select_checks(only: Sequence[str] = (), *, fast: bool = False) -> tuple[Check, ...]:
