@@ -35,6 +35,7 @@ class Transport(StrEnum):
     SUBMISSION = "587"
     SUBMISSION_TLS = "587+tls"
     SUBMISSIONS = "465"
+    IMAPS = "993"
 
     @property
     def port(self) -> int:
@@ -48,7 +49,7 @@ class Transport(StrEnum):
     @property
     def is_wrapped(self) -> bool:
         """Whether TLS comes before the greeting, RFC 8314 section 3.3."""
-        return self is Transport.SUBMISSIONS
+        return self in (Transport.SUBMISSIONS, Transport.IMAPS)
 
 
 class ServerSide(Protocol):
@@ -113,14 +114,26 @@ class Arena:
         Raises:
             DialogueError: the server does not go along.
         """
-        if transport.is_wrapped:
+        self.approach_tls(dialogue, transport)
+        if transport.starts_tls or transport.is_wrapped:
             dialogue.start_tls(ANY_CERTIFICATE)
+        if transport.is_wrapped:
+            expect(dialogue.reply(), 220)
+        if transport.starts_tls or transport.is_wrapped:
+            self.hello(dialogue)
+
+    def approach_tls(self, dialogue: Dialogue, transport: Transport) -> None:
+        """Everything before the TLS handshake; nothing, where TLS comes first."""
+        if transport.is_wrapped:
+            return
         expect(dialogue.reply(), 220)
-        expect(dialogue.command(f"EHLO {self.subject.names['helo']}"), 250)
+        self.hello(dialogue)
         if transport.starts_tls:
             expect(dialogue.command("STARTTLS"), 220)
-            dialogue.start_tls(ANY_CERTIFICATE)
-            expect(dialogue.command(f"EHLO {self.subject.names['helo']}"), 250)
+
+    def hello(self, dialogue: Dialogue) -> Reply:
+        """EHLO and what the server offers."""
+        return expect(dialogue.command(f"EHLO {self.subject.names['helo']}"), 250)
 
     def log_in(self, dialogue: Dialogue, login: str) -> None:
         """Authenticate with the password the subject knows.
@@ -147,11 +160,12 @@ class Arena:
         return True
 
 
-def expect(reply: Reply, code: int) -> None:
-    """Refuse to go on where `reply` has another code.
+def expect(reply: Reply, code: int) -> Reply:
+    """The reply itself, where it has this code.
 
     Raises:
         DialogueError: it has.
     """
     if reply.code != code:
         raise DialogueError(f"expected {code}, got {str(reply)!r}")
+    return reply

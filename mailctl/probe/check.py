@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -35,8 +36,9 @@ class Attempt:
 
     def outcome(self) -> Outcome:
         transcript: Transcript = []
+        started = time.monotonic()
         verdict, note = self._judge(transcript)
-        return Outcome(self.where, verdict, note, tuple(transcript))
+        return Outcome(self.where, verdict, note, tuple(transcript), time.monotonic() - started)
 
     def _judge(self, transcript: Transcript) -> tuple[Verdict, str]:
         try:

@@ -133,8 +133,8 @@ class Dialogue:
             if match[2] != b"-":
                 return Reply(int(match[1]), "\n".join(texts))
 
-    def start_tls(self, context: ssl.SSLContext, server_name: str | None = None) -> None:
-        """TLS from here on, on either side; what was received before is forgotten, RFC 3207 section 4.2.
+    def start_tls(self, context: ssl.SSLContext, server_name: str | None = None) -> bytes:
+        """TLS from here on; what was received before is forgotten, RFC 3207 section 4.2. The certificate, DER.
 
         Raises:
             DialogueError: the handshake failed.
@@ -146,6 +146,7 @@ class Dialogue:
             raise DialogueError(f"no TLS: {_reason(error)}") from error
         self._socket, self._unread = secure, b""
         self.lines.append(f"-- {secure.version()}")
+        return secure.getpeercert(binary_form=True) or b""
 
     def log_in(self, login: str, password: str) -> Reply:
         """AUTH PLAIN, RFC 4616; the transcript does not show the password."""

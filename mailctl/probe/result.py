@@ -20,12 +20,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt of a check: `where` it was made (port, protocol, address family), and its dialogue."""
+    """One attempt of a check: `where` it was made (port, protocol, address family), its dialogue, how long it took."""
 
     where: str
     verdict: Verdict
     note: str = ""
     dialogue: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -33,6 +34,7 @@ class Outcome:
             "verdict": self.verdict.value,
             "note": self.note,
             "dialogue": list(self.dialogue),
+            "seconds": round(self.seconds, 3),
         }
 
 

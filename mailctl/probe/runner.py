@@ -15,7 +15,7 @@ from mailctl.probe.result import Outcome, Report, Result, Verdict, skipped
 
 MOST_AT_ONCE = 24
 GREETING = 220
-SURVEYED = (Transport.SMTP, Transport.SUBMISSION, Transport.SUBMISSIONS)
+SURVEYED = (Transport.SMTP, Transport.SUBMISSION, Transport.SUBMISSIONS, Transport.IMAPS)
 
 Announce = Callable[[Result], None]
 
@@ -98,6 +98,8 @@ def _greet(arena: Arena, transport: Transport, family: Family, transcript: Trans
     with dialogue:
         if transport.is_wrapped:
             dialogue.start_tls(ANY_CERTIFICATE)
+        if transport is Transport.IMAPS:
+            return  # it speaks no SMTP: that it speaks TLS is enough
         reply = dialogue.reply()
         if reply.code != GREETING:
             raise RefutedError(f"greeted with {reply}")

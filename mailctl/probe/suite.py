@@ -6,13 +6,13 @@ import itertools
 import random
 import time
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from mailctl.errors import UsageError
 from mailctl.probe.arena import Arena, Family, Vantage
 from mailctl.probe.case import load_checks
 from mailctl.probe.check import Check
-from mailctl.probe.families import closed, delivery, signing, smuggling
+from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tls
 from mailctl.probe.logins import known_passwords
 from mailctl.probe.result import Report
 from mailctl.probe.runner import Announce, run_checks
@@ -22,10 +22,12 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-FAMILIES = (delivery, signing, smuggling, closed)
+FAMILIES = (auth, tls, renegotiation, certificate, delivery, signing, smuggling, closed)
 HELO = "probe.client.example"
 CLIENT_IPV4_RANGES = ("198.51.100.0/24", "203.0.113.0/24")  # RFC 5737
-CLIENT_IPV6_RANGE = "2001:db8:77::/112"  # RFC 3849
+# RFC 3849. Each client in a network of its own: Dovecot slows down a whole network where one of it failed to log in.
+CLIENT_IPV6 = "2001:db8:{number:x}::77"
+CLIENT_NUMBERS = range(0x100, 0x300)
 # People of the outside world; in a sandbox every name of it takes mail.
 SANDBOX_WORLD = {
     "helo": HELO,
@@ -91,8 +93,12 @@ def probe_sandbox(
 def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
     """Addresses for clients, none of them trusted by the spec, for ever; begins anywhere, so that runs differ."""
     trusted = [ip_network(network) for network in spec.server.trusted_networks]
-    ranges = CLIENT_IPV4_RANGES if family is Family.IPV4 else (CLIENT_IPV6_RANGE,)
-    hosts = [host for text in ranges for host in itertools.islice(ip_network(text).hosts(), 1, 400)]
-    outside = [str(host) for host in hosts if not any(host in network for network in trusted)]
-    start = random.randrange(len(outside))  # noqa: S311 - no secret
-    return itertools.cycle(outside[start:] + outside[:start])
+    found = [each for each in map(ip_address, _clients(family)) if not any(each in network for network in trusted)]
+    start = random.randrange(len(found))  # noqa: S311 - no secret
+    return itertools.cycle(map(str, found[start:] + found[:start]))
+
+
+def _clients(family: Family) -> Iterator[str]:
+    if family is Family.IPV6:
+        return (CLIENT_IPV6.format(number=number) for number in CLIENT_NUMBERS)
+    return (str(host) for text in CLIENT_IPV4_RANGES for host in list(ip_network(text).hosts())[1:])

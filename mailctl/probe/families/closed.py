@@ -46,15 +46,15 @@ class _Inside(LocalHost):
 
 
 @contextmanager
-def _stopped(arena: Arena, component: Component) -> Iterator[None]:
-    """The service is down in this block, and up again after it."""
+def _stopped(arena: Arena, component: Component, signal: str = "TERM") -> Iterator[None]:
+    """The service is down in this block, ended by `signal`, and up again after it."""
     if arena.server is None:
         raise CannotTellError("only a lab may stop services")
     host, daemon = _Inside(arena.server), component.daemon(arena.target)
     pid = running_pid(host, daemon) if daemon else None
     if daemon is None or pid is None:
         raise CannotTellError(f"{component.NAME} does not run")
-    host.run(["kill", str(pid)])
+    host.run(["kill", f"-{signal}", str(pid)])
     wait_until_stopped(host, daemon)
     try:
         yield
@@ -71,7 +71,7 @@ def _signer(arena: Arena) -> Iterator[Attempt]:
 
 def _without_signer(arena: Arena, transcript: Transcript) -> None:
     login = arena.subject.login
-    with _stopped(arena, opendkim):
+    with _stopped(arena, opendkim, "KILL"):  # asked to, it would first wait for smtpd to hang up
         _expect_later(arena, transcript, letter(login, sink_address()), login=login)
     _require_back(arena, login)
 
