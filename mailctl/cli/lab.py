@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailctl.cli.common import Session, common_options
-from mailctl.cli.probe import check_options, list_checks, show_report, split_names
+from mailctl.cli.probe import check_options, list_checks, read_password, show_report, split_names
 from mailctl.errors import ExitCode, UsageError, printable
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def send(
         port=int(port),
         tls=tls,
         login=login,
-        password=_password(session, login, password_file) if login else "",
+        password=read_password(session, login, password_file) if login else "",
         source=source,
     )
     outcome = mail.send(running, submission)
@@ -146,7 +146,7 @@ def read(session: Session, name: str, login: str, password_file: Path | None, fo
     """Print the newest message of a mailbox, fetched over IMAPS; exit code 1 when there is none."""
     from mailctl.lab.mail import read_newest
 
-    message = read_newest(_open(session, name), login, _password(session, login, password_file), folder)
+    message = read_newest(_open(session, name), login, read_password(session, login, password_file), folder)
     if message is None:
         session.say(f"{folder} of {login} is empty")
         raise SystemExit(ExitCode.FAILED)
@@ -242,12 +242,3 @@ def exec(session: Session, name: str, command: tuple[str, ...]) -> None:  # noqa
 def printable_lines(text: str) -> str:
     """`text` made safe for a terminal, its line ends kept."""
     return "\n".join(map(printable, text.split("\n")))
-
-
-def _password(session: Session, login: str, file: Path | None) -> str:
-    if file:
-        return file.read_text().rstrip("\r\n")
-    if session.no_input:
-        raise UsageError(f"nobody is there to give the password of {login}", hint="use --password-file")
-    password: str = click.prompt(f"Password of {login}", hide_input=True, err=True)
-    return password

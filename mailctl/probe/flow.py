@@ -85,7 +85,7 @@ def require_inside(arena: Arena) -> tuple[Spec, LocalHost]:
         CannotTellError: this is no probe of a sandbox, and messages cannot be followed.
     """
     if arena.spec is None or arena.server is None or arena.read_world is None:
-        raise CannotTellError("only a lab shows where messages arrive")
+        raise CannotTellError("made in a lab only")
     return arena.spec, LocalHost(arena.server.path(PurePosixPath("/")))
 
 

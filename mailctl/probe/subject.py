@@ -50,11 +50,18 @@ MISSING = {
 }
 
 
-def choose_subject(spec: Spec, passwords: Mapping[str, str], world: Mapping[str, str], login: str = "") -> Subject:
-    """People for the dialogues; `world` names the strangers, `login` the owner where the caller knows his password."""
-    names = dict(world) | {"hostname": spec.server.hostname}
-    names.update(_recipients(spec))
-    if takes_logins(spec):
+def choose_subject(
+    spec: Spec | None, passwords: Mapping[str, str], world: Mapping[str, str], login: str = ""
+) -> Subject:
+    """People for the dialogues.
+
+    `world` names the strangers, and without a spec the host; `login` is the owner where the caller knows its password.
+    """
+    names = dict(world)
+    if spec:
+        names["hostname"] = spec.server.hostname
+        names.update(_recipients(spec))
+    if spec and takes_logins(spec):
         names.update(_senders(spec, login))
     known = {name: address for name, address in names.items() if address}
     return Subject(dict(_spellings(known)) | known, passwords)

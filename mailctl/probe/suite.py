@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import itertools
 import random
+import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from types import MappingProxyType
 
 from mailctl.errors import UsageError
+from mailctl.host import LocalHost
+from mailctl.probe import outside
 from mailctl.probe.arena import Arena, Family, Vantage
 from mailctl.probe.case import load_checks
 from mailctl.probe.check import Check
 from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tls
 from mailctl.probe.logins import known_passwords
-from mailctl.probe.result import Report
+from mailctl.probe.result import Report, Result
 from mailctl.probe.runner import Announce, run_checks
 from mailctl.probe.subject import choose_subject, probe_logins
 from mailctl.sandbox import Sandbox
-from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
+from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, call_in_network_of, has_ipv6
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
@@ -27,7 +31,11 @@ HELO = "probe.client.example"
 CLIENT_IPV4_RANGES = ("198.51.100.0/24", "203.0.113.0/24")  # RFC 5737
 # RFC 3849. Each client in a network of its own: Dovecot slows down a whole network where one of it failed to log in.
 CLIENT_IPV6 = "2001:db8:{number:x}::77"
-CLIENT_NUMBERS = range(0x100, 0x300)
+CLIENT_NUMBERS = range(0x101, 0x200)
+STRANGER_IPV4 = "198.51.100.77"
+# For a remote server, in seconds: one reply, all of it, and between connections (servers count them per client).
+REMOTE_PATIENCE, REMOTE_LIMIT, REMOTE_PACE = 30.0, 900.0, 1.1
+NOTHING: Mapping[str, str] = MappingProxyType({})
 # People of the outside world; in a sandbox every name of it takes mail.
 SANDBOX_WORLD = {
     "helo": HELO,
@@ -35,6 +43,10 @@ SANDBOX_WORLD = {
     "victim": "victim@elsewhere.example",
     "literal": f"[{SERVER_IPV4}]",
 }
+
+
+def ignore(result: Result) -> None:
+    """Announce nothing."""
 
 
 def all_checks() -> tuple[Check, ...]:
@@ -61,7 +73,7 @@ def probe_sandbox(
     sandbox: Sandbox,
     spec: Spec,
     checks: Sequence[Check],
-    announce: Announce = lambda result: None,
+    announce: Announce = ignore,
     *,
     target: Target = DEBIAN_12,
 ) -> Report:
@@ -90,12 +102,91 @@ def probe_sandbox(
         return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
 
 
+def probe_machine(
+    host: LocalHost,
+    spec: Spec,
+    checks: Sequence[Check],
+    announce: Announce = ignore,
+    *,
+    target: Target = DEBIAN_12,
+    passwords: Mapping[str, str] = NOTHING,
+) -> Report:
+    """Probe the server of this machine from an outside made for it; no message is sent.
+
+    `passwords` holds what the caller knows, at most one login and its password.
+
+    Raises:
+        NeedsRootError, UnfitError, MailctlError: the outside cannot be made.
+    """
+    families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
+    addresses = {Family.IPV4: outside.SERVER_IPV4, Family.IPV6: outside.SERVER_IPV6}
+    vantage = Vantage(
+        addresses={family: addresses[family] for family in families},
+        sources={family: client_addresses(family, spec) for family in families},
+    )
+    world = foreign_world(outside.SERVER_IPV4)
+    arena = Arena(
+        vantage=vantage,
+        subject=choose_subject(spec, passwords, world, next(iter(passwords), "")),
+        deadline=time.monotonic() + vantage.limit,
+        spec=spec,
+        target=target,
+        server=host,
+    )
+    with outside.outside_of(host) as pid:
+        return call_in_network_of(pid, lambda: run_checks(checks, arena, announce))
+
+
+def probe_remote(
+    name: str,
+    spec: Spec | None,
+    checks: Sequence[Check],
+    announce: Announce = ignore,
+    *,
+    passwords: Mapping[str, str] = NOTHING,
+) -> Report:
+    """Probe the server called `name` over the network, from the address we have, at a pace servers put up with.
+
+    Raises:
+        UsageError: the name has no address.
+    """
+    addresses = _resolve(name)
+    vantage = Vantage(addresses, patience=REMOTE_PATIENCE, limit=REMOTE_LIMIT, pace=REMOTE_PACE)
+    world = foreign_world(addresses.get(Family.IPV4, "")) | {"hostname": name}
+    arena = Arena(
+        vantage=vantage,
+        subject=choose_subject(spec, passwords, world, next(iter(passwords), "")),
+        deadline=time.monotonic() + vantage.limit,
+        spec=spec,
+    )
+    return run_checks(checks, arena, announce)
+
+
+def foreign_world(server: str) -> dict[str, str]:
+    """Strangers where nobody made the DNS for us: an address literal passes every check of a sender's domain."""
+    return {
+        "helo": HELO,
+        "stranger": f"probe@[{STRANGER_IPV4}]",
+        "victim": "probe@example.com",
+        "literal": f"[{server}]" if server else "",
+    }
+
+
 def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
     """Addresses for clients, none of them trusted by the spec, for ever; begins anywhere, so that runs differ."""
     trusted = [ip_network(network) for network in spec.server.trusted_networks]
     found = [each for each in map(ip_address, _clients(family)) if not any(each in network for network in trusted)]
     start = random.randrange(len(found))  # noqa: S311 - no secret
     return itertools.cycle(map(str, found[start:] + found[:start]))
+
+
+def _resolve(name: str) -> dict[Family, str]:
+    wanted = {socket.AF_INET: Family.IPV4, socket.AF_INET6: Family.IPV6}
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UsageError(f"{name!r} has no address: {error.strerror}") from error
+    return {wanted[each[0]]: str(each[4][0]) for each in reversed(found) if each[0] in wanted}
 
 
 def _clients(family: Family) -> Iterator[str]:
