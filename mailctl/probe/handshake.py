@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
-HANDSHAKE, ALERT = 22, 21
+from mailctl.probe.suites import ALL_1_2
+
+HANDSHAKE = 22
 CLIENT_HELLO, SERVER_HELLO, SERVER_KEY_EXCHANGE, SERVER_HELLO_DONE = 1, 2, 12, 14
 SERVER_NAME, SUPPORTED_GROUPS, POINT_FORMATS, SIGNATURE_ALGORITHMS = 0, 10, 11, 13
 SUPPORTED_VERSIONS, KEY_SHARE, RENEGOTIATION_INFO = 43, 51, 0xFF01
@@ -51,24 +53,29 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What the server chose; `dh_bits` is the size of its Diffie-Hellman prime, 0 where there is none."""
+    """What the server chose.
+
+    `dh_bits` is the size of its Diffie-Hellman prime, `group` the number of its curve; 0 where there is none, or
+    where nobody waited for it.
+    """
 
     version: int
     suite: int
     compression: int
     has_secure_renegotiation: bool
     dh_bits: int = 0
+    group: int = 0
 
 
-def negotiate(connection: socket.socket, offer: Offer, *, wants_dh: bool = False) -> Agreement | None:
-    """Send `offer`; what the server agrees to, or None where it refuses.
+def negotiate(connection: socket.socket, offer: Offer, *, wants_keys: bool = False) -> Agreement | None:
+    """Send `offer`; what the server agrees to, or None where it refuses. `wants_keys` waits for group and prime.
 
     Raises:
         OSError: the connection failed otherwise than by being closed.
     """
     try:
         connection.sendall(_client_hello(offer))
-        return _read_answer(connection, wants_dh)
+        return _read_answer(connection, wants_keys)
     except (ConnectionResetError, BrokenPipeError):
         return None
 
@@ -108,40 +115,44 @@ def _vector(content: bytes, length_bytes: int) -> bytes:
     return len(content).to_bytes(length_bytes, "big") + content
 
 
-def _read_answer(connection: socket.socket, wants_dh: bool) -> Agreement | None:
-    """Handshake messages until the interesting ones are there; an alert or the end of the connection is a refusal."""
-    data, found, total = b"", None, 0
-    while record := _read_record(connection):
-        kind, content = record
-        if kind != HANDSHAKE:
-            return found
-        data += content
-        total += len(content)
-        while len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[1:4], "big"):
-            end = 4 + int.from_bytes(data[1:4], "big")
-            message, data = data[:end], data[end:]
-            if message[0] == SERVER_HELLO:
-                found = _read_server_hello(message[4:])
-                if not wants_dh:
-                    return found
-            elif message[0] == SERVER_KEY_EXCHANGE and found:
-                size = int.from_bytes(message[4:6], "big")
-                return Agreement(
-                    found.version, found.suite, found.compression, found.has_secure_renegotiation, size * 8
-                )
-            elif message[0] == SERVER_HELLO_DONE:
+def _read_answer(connection: socket.socket, wants_keys: bool) -> Agreement | None:
+    """What the interesting messages say; an alert or the end of the connection is a refusal."""
+    found = None
+    for kind, body in _read_messages(connection):
+        if kind == SERVER_HELLO:
+            found = _read_server_hello(body)
+            if not wants_keys or found is None:
                 return found
-        if total > LARGEST_ANSWER:
-            break
+        elif kind == SERVER_KEY_EXCHANGE and found:
+            return _with_keys(found, body)
+        elif kind == SERVER_HELLO_DONE:
+            return found
     return found
 
 
-def _read_record(connection: socket.socket) -> tuple[int, bytes] | None:
+def _read_messages(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Handshake messages, which may be split over records and share one; RFC 5246 section 6.2.1."""
+    data, total = b"", 0
+    while (content := _read_handshake_record(connection)) is not None and total < LARGEST_ANSWER:
+        data += content
+        total += len(content)
+        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[1:4], "big")):
+            yield data[0], data[4:end]
+            data = data[end:]
+
+
+def _with_keys(found: Agreement, body: bytes) -> Agreement:
+    """RFC 8422 section 5.4 for curves, RFC 5246 section 7.4.3 for primes."""
+    if ALL_1_2.get(found.suite, "").startswith(("ECDHE", "AECDH")):
+        return replace(found, group=int.from_bytes(body[1:3], "big"))
+    return replace(found, dh_bits=8 * int.from_bytes(body[:2], "big"))
+
+
+def _read_handshake_record(connection: socket.socket) -> bytes | None:
     header = _read_exactly(connection, 5)
-    if header is None or header[0] not in (HANDSHAKE, ALERT):
+    if header is None or header[0] != HANDSHAKE:
         return None
-    content = _read_exactly(connection, int.from_bytes(header[3:5], "big"))
-    return None if content is None else (header[0], content)
+    return _read_exactly(connection, int.from_bytes(header[3:5], "big"))
 
 
 def _read_exactly(connection: socket.socket, size: int) -> bytes | None:

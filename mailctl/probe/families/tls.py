@@ -22,6 +22,7 @@ OLDEST = {
 }
 # secp160k1 to secp224r1, and the curves over binary fields; RFC 4492, none of them in RFC 8422.
 WEAK_GROUPS = (15, 16, 17, 18, 19, 20, 21, 1, 2, 3, 4, 5)
+SECP256R1 = 23
 SMALLEST_DH = 2048  # bits
 VERSIONS_REMEDY = "tls.profile of the spec; smtpd_tls_protocols, ssl_min_protocol"
 SUITES_REMEDY = "tls.profile of the spec; smtpd_tls_mandatory_ciphers and tls_high_cipherlist, ssl_cipher_list"
@@ -106,7 +107,7 @@ def _judge_suites(
 ) -> None:
     left, accepted, smallest_dh = dict(ALL_1_2), [], 0
     while left:
-        found = reach_agreement(arena, [], transport, Offer(TlsVersion.TLS_1_2, tuple(left)), wants_dh=True)
+        found = reach_agreement(arena, [], transport, Offer(TlsVersion.TLS_1_2, tuple(left)), wants_keys=True)
         if found is None or found.suite not in left:
             break
         accepted.append(left.pop(found.suite))
@@ -142,10 +143,12 @@ def on_each_port(attempt: Callable[[Arena, Transport, Transcript], None], arena:
 
 
 def _weak_curves(arena: Arena, transport: Transport, transcript: Transcript) -> None:
+    """One good curve is offered last: without it a server could not even use a certificate with a curve."""
     suites = [number for number, name in ALL_1_2.items() if name.startswith("ECDHE")]
-    found = reach_agreement(arena, transcript, transport, Offer(TlsVersion.TLS_1_2, suites, groups=WEAK_GROUPS))
-    if found:
-        raise RefutedError("a curve of less than 256 bits is accepted")
+    offer = Offer(TlsVersion.TLS_1_2, suites, groups=(*WEAK_GROUPS, SECP256R1))
+    found = reach_agreement(arena, transcript, transport, offer, wants_keys=True)
+    if found and found.group in WEAK_GROUPS:
+        raise RefutedError(f"curve number {found.group} is accepted")
 
 
 def _compression(arena: Arena, transport: Transport, transcript: Transcript) -> None:
@@ -173,12 +176,12 @@ def _inject(arena: Arena, transport: Transport, transcript: Transcript) -> None:
 
 
 def reach_agreement(
-    arena: Arena, transcript: Transcript, transport: Transport, offer: Offer, *, wants_dh: bool = False
+    arena: Arena, transcript: Transcript, transport: Transport, offer: Offer, *, wants_keys: bool = False
 ) -> Agreement | None:
     """A connection up to the server's answer to `offer`; None where it refuses."""
     with arena.connect(transcript, transport, arena.families[0]) as dialogue:
         arena.approach_tls(dialogue, transport)
-        found = negotiate(dialogue.raw_socket, offer, wants_dh=wants_dh)
+        found = negotiate(dialogue.raw_socket, offer, wants_keys=wants_keys)
         transcript.append(f"-> ClientHello for {offer.version.label}, {len(offer.suites)} cipher suites")
         transcript.append(f"<- {_describe(found)}")
         return found
