@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +11,8 @@ from typing import Protocol
 
 from mailctl.host import Completed
 from mailctl.probe.dialogue import Dialogue, DialogueError, Endpoint, Patience, Reply, Transcript, any_certificate
+from mailctl.probe.mailroom import Mailroom
 from mailctl.probe.subject import Subject
-from mailctl.sandbox import ReceivedMessage
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
@@ -70,7 +69,7 @@ class Vantage:
 
     addresses: Mapping[Family, str]
     sources: Mapping[Family, Iterator[str]] = field(default_factory=dict)
-    patience: float = 5.0
+    patience: float = 8.0
     limit: float = 30.0
     pace: float = 0.0
     trusted_roots: Path | None = None
@@ -91,8 +90,7 @@ class Arena:
     spec: Spec | None = None
     target: Target = DEBIAN_12
     server: ServerSide | None = None
-    read_world: Callable[[], list[ReceivedMessage]] | None = None
-    tokens: Iterator[int] = field(default_factory=itertools.count)
+    mailroom: Mailroom | None = None
 
     def connect(
         self, transcript: Transcript, transport: Transport, family: Family = Family.IPV4, *, source: str = ""

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from mailctl.host import LocalHost
 from mailctl.probe.arena import Arena, Transport
 from mailctl.probe.check import CannotTellError
 from mailctl.probe.dialogue import Dialogue, Reply, Transcript
+from mailctl.probe.mailroom import Arrival
 from mailctl.spec.derive import alias_rows, virtual_mailboxes
 from mailctl.spec.model import Spec
 
@@ -84,32 +85,28 @@ def require_inside(arena: Arena) -> tuple[Spec, LocalHost]:
     Raises:
         CannotTellError: this is no probe of a sandbox, and messages cannot be followed.
     """
-    if arena.spec is None or arena.server is None or arena.read_world is None:
+    if arena.spec is None or arena.server is None or arena.mailroom is None:
         raise CannotTellError("made in a lab only")
     return arena.spec, LocalHost(arena.server.path(PurePosixPath("/")))
 
 
 def arrivals(arena: Arena, token: str) -> Counter[str]:
     """How many copies of the message each mailbox and each outside recipient has."""
-    found = Counter(_mailbox_of(arena, path) for path in _stored(arena, token))
-    for message in arena.read_world() if arena.read_world else ():
-        if token.encode() in message.content:
-            found.update(message.recipients)
-    return found
+    return Counter(recipient for copy in _copies(arena, token) for recipient in copy.recipients)
 
 
 def stored_copies(arena: Arena, token: str) -> list[bytes]:
     """The message as mailboxes hold it."""
-    return [path.read_bytes() for path in _stored(arena, token)]
+    return [copy.content for copy in _copies(arena, token) if copy.is_stored]
 
 
 def sent_copies(arena: Arena, token: str) -> list[bytes]:
     """The message as the outside world got it."""
-    return [
-        message.content
-        for message in (arena.read_world() if arena.read_world else ())
-        if token.encode() in message.content
-    ]
+    return [copy.content for copy in _copies(arena, token) if not copy.is_stored]
+
+
+def _copies(arena: Arena, token: str) -> list[Arrival]:
+    return arena.mailroom.copies(token) if arena.mailroom else []
 
 
 def where_mail_goes(spec: Spec, address: str) -> frozenset[str]:
@@ -142,15 +139,3 @@ def _expand(
         yield address
     elif plain in mailboxes:
         yield plain
-
-
-def _stored(arena: Arena, token: str) -> list[Path]:
-    if arena.server is None:
-        return []
-    folder = arena.server.path(arena.target.mail_dir)
-    return [path for path in folder.glob("*/*/Maildir/new/*") if token.encode() in path.read_bytes()]
-
-
-def _mailbox_of(arena: Arena, path: Path) -> str:
-    domain, name = path.parts[-5], path.parts[-4]
-    return f"{name}@{domain}"

@@ -1,7 +1,7 @@
 """An outside for this machine: a network namespace at the end of a veth pair, whose addresses nobody here trusts.
 
 Loopback proves nothing, because loopback is trusted. The pair, its addresses and routes vanish with the namespace,
-and that with this process, however it ends. Ranges: RFC 5737, RFC 3849.
+and that with this process, however it ends. Ranges: RFC 2544, RFC 5737, RFC 3849.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from mailctl.sandbox.network import call_in_network_of, has_ipv6
 LINK = "mailctl-probe"
 OUTER_LINK = "outside"
 SERVER_IPV4, OUTSIDE_IPV4 = "198.51.100.1", "198.51.100.2"
-SERVER_IPV6, OUTSIDE_IPV6 = "2001:db8:100::1", "2001:db8:100::2"
-# Where clients come from; see CLIENT_IPV4_RANGES and CLIENT_IPV6 of suite.py.
-RANGES = ("198.51.100.0/24", "203.0.113.0/24", "2001:db8:100::/40")
+SERVER_IPV6, OUTSIDE_IPV6 = "2001:db8:1000::1", "2001:db8:1000::2"
+# Where clients come from; see CLIENT_NETWORKS of suite.py.
+CLIENTS = ("198.19.0.0/16", "2001:db8:1000::/36")
+USED = (*CLIENTS, "198.51.100.0/30")
 START_TIMEOUT = 5.0  # seconds
 
 
@@ -51,9 +52,9 @@ def outside_of(host: LocalHost) -> Iterator[int]:
 
 
 def _require_free(host: LocalHost) -> None:
-    for network in RANGES:
+    for network in USED:
         if (has_ipv6() or ":" not in network) and host.run(["ip", "route", "show", "root", network]).stdout.strip():
-            raise UnfitError(f"this machine has a route into {network}, which is reserved for documentation")
+            raise UnfitError(f"this machine has a route into {network}, which is reserved for tests")
 
 
 def _wait_for_namespace(pid: int) -> None:
@@ -74,7 +75,7 @@ def _connect(host: LocalHost, pid: int) -> None:
         f"link set {LINK} up",
         f"route add {OUTSIDE_IPV4}/32 dev {LINK} src {SERVER_IPV4}",
         f"route add {OUTSIDE_IPV6}/128 dev {LINK}",
-        *(f"route add {each} via {OUTSIDE_IPV6 if ':' in each else OUTSIDE_IPV4}" for each in RANGES),
+        *(f"route add {each} via {OUTSIDE_IPV6 if ':' in each else OUTSIDE_IPV4}" for each in CLIENTS),
     )
     call_in_network_of(
         pid,
@@ -87,7 +88,7 @@ def _connect(host: LocalHost, pid: int) -> None:
             # The longest prefix of table local wins: every client address is ours, the server's is not.
             f"route add {SERVER_IPV4}/32 dev {OUTER_LINK} src {OUTSIDE_IPV4} table local",
             f"route add {SERVER_IPV6}/128 dev {OUTER_LINK} src {OUTSIDE_IPV6} table local",
-            *(f"route add local {each} dev lo table local" for each in RANGES),
+            *(f"route add local {each} dev lo table local" for each in CLIENTS),
         ),
     )
 

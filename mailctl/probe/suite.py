@@ -7,10 +7,10 @@ import random
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from types import MappingProxyType
 
-from mailctl.errors import UsageError
+from mailctl.errors import UnfitError, UsageError
 from mailctl.host import LocalHost
 from mailctl.probe import outside
 from mailctl.probe.arena import Arena, Family, Vantage
@@ -18,6 +18,7 @@ from mailctl.probe.case import load_checks
 from mailctl.probe.check import Check
 from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tls
 from mailctl.probe.logins import known_passwords
+from mailctl.probe.mailroom import Mailroom
 from mailctl.probe.result import Report, Result
 from mailctl.probe.runner import Announce, run_checks
 from mailctl.probe.subject import choose_subject, probe_logins
@@ -28,10 +29,11 @@ from mailctl.target import DEBIAN_12, Target
 
 FAMILIES = (auth, tls, renegotiation, certificate, delivery, signing, smuggling, closed)
 HELO = "probe.client.example"
-CLIENT_IPV4_RANGES = ("198.51.100.0/24", "203.0.113.0/24")  # RFC 5737
-# RFC 3849. Each client in a network of its own: Dovecot slows down a whole network where one of it failed to log in.
-CLIENT_IPV6 = "2001:db8:{number:x}::77"
-CLIENT_NUMBERS = range(0x101, 0x200)
+CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
+    Family.IPV4: IPv4Network("198.19.0.0/16"),  # RFC 2544
+    Family.IPV6: IPv6Network("2001:db8:1000::/36"),  # RFC 3849
+}
+CLIENTS, FIRST_CLIENT = 4000, 256
 STRANGER_IPV4 = "198.51.100.77"
 # For a remote server, in seconds: one reply, all of it, and between connections (servers count them per client).
 REMOTE_PATIENCE, REMOTE_LIMIT, REMOTE_PACE = 30.0, 900.0, 1.1
@@ -97,7 +99,7 @@ def probe_sandbox(
             spec=spec,
             target=target,
             server=sandbox,
-            read_world=sandbox.messages,
+            mailroom=Mailroom(sandbox, target),
         )
         return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
 
@@ -173,11 +175,27 @@ def foreign_world(server: str) -> dict[str, str]:
 
 
 def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
-    """Addresses for clients, none of them trusted by the spec, for ever; begins anywhere, so that runs differ."""
-    trusted = [ip_network(network) for network in spec.server.trusted_networks]
-    found = [each for each in map(ip_address, _clients(family)) if not any(each in network for network in trusted)]
-    start = random.randrange(len(found))  # noqa: S311 - no secret
-    return itertools.cycle(map(str, found[start:] + found[:start]))
+    """Addresses for clients, for ever and for many threads; begins anywhere, so that runs differ.
+
+    Raises:
+        UnfitError: the spec trusts some of them.
+    """
+    network = CLIENT_NETWORKS[family]
+    if trusted := [each for each in spec.server.trusted_networks if _overlap(ip_network(each), network)]:
+        raise UnfitError(f"the spec trusts {trusted[0]}, where clients of the probe come from")
+    start = random.randrange(CLIENTS)  # noqa: S311 - no secret
+    # Each client in a network of its own: Dovecot slows down all of a /48 where one of it failed to log in.
+    step = 1 if family is Family.IPV4 else 2**80
+
+    def client(number: int) -> str:
+        return str(network[FIRST_CLIENT + (start + number) % CLIENTS * step])
+
+    # No generator: many threads ask for the next one.
+    return map(client, itertools.count())
+
+
+def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
 
 
 def _resolve(name: str) -> dict[Family, str]:
@@ -187,9 +205,3 @@ def _resolve(name: str) -> dict[Family, str]:
     except OSError as error:
         raise UsageError(f"{name!r} has no address: {error.strerror}") from error
     return {wanted[each[0]]: str(each[4][0]) for each in reversed(found) if each[0] in wanted}
-
-
-def _clients(family: Family) -> Iterator[str]:
-    if family is Family.IPV6:
-        return (CLIENT_IPV6.format(number=number) for number in CLIENT_NUMBERS)
-    return (str(host) for text in CLIENT_IPV4_RANGES for host in list(ip_network(text).hosts())[1:])
