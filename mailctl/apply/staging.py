@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from mailctl.apply.journal import Journal
+from mailctl.apply.switch import settled_time
 from mailctl.components import registry
 from mailctl.components.base import Staged
 from mailctl.errors import MailctlError, Problem, Severity
@@ -27,6 +28,7 @@ def stage_files(host: Host, journal: Journal, plan: Plan) -> Staged:
             path = staged.path(file.path)
             host.make_directory(path.parent)
             host.create(path, file.content, file.mode, file.owner, file.group)
+            host.set_mtime(path, settled_time())
     return staged
 
 

@@ -21,7 +21,6 @@ from mailctl.target import Target
 from mailctl.tree import RenderedFile
 
 SECOND = 10**9
-# Postfix programs wait for a main.cf that is younger than about a second to settle.
 MAIN_CF_AGE = 10 * SECOND
 NEW, LATER, OLD = "new", "later", "old"
 
@@ -170,12 +169,16 @@ def _mtime(host: Host, replacement: Replacement, target: Target) -> int:
 
     Dovecot takes a passwd-file of the same second and size for the one it has read already.
     """
-    now = time.time_ns()
     if replacement.path == target.postfix_dir / "main.cf":
-        return now - MAIN_CF_AGE
+        return settled_time()
     live = host.stat(replacement.path)
     earliest = 0 if live is None else (live.mtime_ns // SECOND + 1) * SECOND
-    return max(now, earliest) + (SECOND if replacement.suffix == LATER else 0)
+    return max(time.time_ns(), earliest) + (SECOND if replacement.suffix == LATER else 0)
+
+
+def settled_time() -> int:
+    """A time for which no program of Postfix waits: with a main.cf younger than about a second each does."""
+    return time.time_ns() - MAIN_CF_AGE
 
 
 def _beside(path: PurePosixPath, suffix: str) -> PurePosixPath:

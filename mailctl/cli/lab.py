@@ -49,10 +49,11 @@ def lab() -> None:
 def up(session: Session, name: str) -> None:
     """Start a lab and apply the spec inside it."""
     from mailctl.lab.lifecycle import bring_up
+    from mailctl.lab.places import require_root
     from mailctl.lab.status import read_status
 
     host = _host(session)
-    session.require_root("lab up")
+    require_root(host)
     options = [*(["--host", session.host_name] if session.host_name else []), *(["-q"] if session.quiet else [])]
     running = bring_up(host, name, session.load_spec(), session.find_spec(), options, shows_plan=session.verbose)
     found = read_status(running, name)
@@ -194,18 +195,18 @@ def log(session: Session, name: str, queue_id: str | None, follow: bool) -> None
 
 @lab.command()
 @_lab_options
-@click.argument("host", required=False)
+@click.argument("world_host", metavar="[HOST]", required=False)
 @click.argument("behaviour", type=click.Choice((*FAULTS, WELL)), required=False)
 @click.pass_obj
-def world(session: Session, name: str, host: str | None, behaviour: str | None) -> None:
+def world(session: Session, name: str, world_host: str | None, behaviour: str | None) -> None:
     """Make a host of the outside world fail (down, defer, refuse), or well again; without arguments list them."""
     from mailctl.sandbox import Fault
 
     running = _open(session, name)
-    if host and not behaviour:
-        raise UsageError(f"how is {host!r} to behave?", hint=f"say one of {', '.join((*FAULTS, WELL))}")
-    if host and behaviour:
-        running.disturb(host.lower(), None if behaviour == WELL else Fault(behaviour))
+    if world_host and not behaviour:
+        raise UsageError(f"how is {world_host!r} to behave?", hint=f"say one of {', '.join((*FAULTS, WELL))}")
+    if world_host and behaviour:
+        running.disturb(world_host.lower(), None if behaviour == WELL else Fault(behaviour))
     faults = running.faults()
     session.emit("\n".join(f"{each} {fault}" for each, fault in faults.items()), {"faults": dict(faults)})
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from mailctl.errors import BusyError, MailctlError, NeedsRootError
+from mailctl.errors import BusyError, MailctlError
 from mailctl.host import LocalHost
-from mailctl.lab.places import LABS, find_lab, lab_folder
+from mailctl.lab.places import LABS, find_lab, lab_folder, require_root
 from mailctl.lab.zone import read_key_records, server_zone
 from mailctl.sandbox import Sandbox, Settings
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
@@ -47,8 +47,7 @@ def start_lab(
         BusyError: a lab of this name is up.
     """
     folder = lab_folder(name)
-    if not host.is_root():
-        raise NeedsRootError("a lab needs root", hint="run it with sudo")
+    require_root(host)
     host.make_directory(LABS, 0o700)
     with host.lock(_lock_file(name)):
         existing = find_lab(host, name)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
+from ipaddress import ip_address
 from typing import Any
 
 from mailctl.errors import MailctlError, UsageError
@@ -104,10 +105,16 @@ def send(lab: Sandbox, submission: Submission) -> Outcome:
     """Hand one message to the server over SMTP, from an outside address.
 
     Raises:
+        UsageError: the source is no IP address, or an address of the envelope is not ASCII.
         MailctlError: no server there, or it hung up.
     """
     try:
+        ip_address(submission.source)
         return lab.call_outside(lambda: _send(submission))
+    except UnicodeError as error:
+        raise UsageError("an address is not ASCII, and the server takes no others") from error
+    except ValueError as error:
+        raise UsageError(f"{submission.source!r} is no IP address", hint="write one such as '192.0.2.77'") from error
     except (OSError, smtplib.SMTPException) as error:
         raise MailctlError(
             f"port {submission.port} of the lab: {error}", hint="read `mailctl lab log` and `mailctl lab status`"

@@ -33,6 +33,16 @@ def lab_folder(name: str) -> PurePosixPath:
     return LABS / name
 
 
+def require_root(host: LocalHost) -> None:
+    """Refuse an ordinary user, who may neither make namespaces nor look into them.
+
+    Raises:
+        NeedsRootError: this is not root.
+    """
+    if not host.is_root():
+        raise NeedsRootError("a lab belongs to root", hint="run it with sudo")
+
+
 def find_lab(host: LocalHost, name: str) -> Sandbox | None:
     """The lab called `name`, dead or alive; None where none was started.
 
@@ -40,8 +50,7 @@ def find_lab(host: LocalHost, name: str) -> Sandbox | None:
         NeedsRootError: only root may look.
     """
     folder = lab_folder(name)
-    if not host.is_root():
-        raise NeedsRootError("a lab belongs to root", hint="run it with sudo")
+    require_root(host)
     if host.stat(folder / STATE) is None:
         return None
     return Sandbox.find(host, host.path(folder))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mailctl.dkim.keys import key_of, public_key_record
 from mailctl.host import Host
 from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6
+from mailctl.spec.derive import hosts_mail
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 
@@ -23,8 +24,15 @@ def server_zone(spec: Spec, key_records: Mapping[str, str]) -> Zone:
     for domain in spec.domains:
         # The host name may itself be a hosted domain.
         records = zone.setdefault(domain, {})
-        records |= {"MX": [f"10 {spec.server.hostname}."], "TXT": ['"v=spf1 mx -all"']}
+        records |= {"MX": _mail_exchangers(spec, domain), "TXT": ['"v=spf1 mx -all"']}
     return zone | {name: {"TXT": [_quote(record)]} for name, record in key_records.items()}
+
+
+def _mail_exchangers(spec: Spec, domain: str) -> list[str]:
+    if hosts_mail(spec):
+        return [f"10 {spec.server.hostname}."]
+    # Another server holds the mailboxes: a host of the world.
+    return [f"10 mx.{domain}.", f"20 {spec.server.hostname}."]
 
 
 def read_key_records(host: Host, spec: Spec, target: Target) -> dict[str, str]:

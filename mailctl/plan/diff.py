@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from mailctl.errors import printable
 from mailctl.plan.model import Change, DirectoryChange
@@ -16,12 +14,12 @@ LONGEST_ALIGNED = 2000
 CONTEXT = 1
 
 
-def diff_files(before: Tree, after: Tree, unknown: frozenset[PurePosixPath] = frozenset()) -> Iterator[Change]:
-    """Every file that differs in content, mode or owner; tables are matched by name, `unknown` paths left out."""
+def diff_files(before: Tree, after: Tree, unknown: frozenset[str] = frozenset()) -> Iterator[Change]:
+    """Every file that differs in content, mode or owner; tables are matched by name, `unknown` names left out."""
     old, new = _by_identity(before), _by_identity(after)
     for identity in sorted(old.keys() | new.keys()):
         was, becomes = old.get(identity), new.get(identity)
-        if not any(file and file.path in unknown for file in (was, becomes)) and not _same(was, becomes):
+        if identity[1] not in unknown and not _same(was, becomes):
             yield Change(was, becomes)
 
 
@@ -43,9 +41,9 @@ def diff_lines(change: Change) -> list[str]:
 
 
 def count_rows(change: Change) -> tuple[int, int]:
-    """How many lines are added and removed, order aside; comments and blank lines do not count."""
-    before, after = Counter(_rows(_lines(change.before))), Counter(_rows(_lines(change.after)))
-    return (after - before).total(), (before - after).total()
+    """How many rows are added and removed; comments, blank lines and order do not count."""
+    removed, added = _differing_rows(_lines(change.before), _lines(change.after))
+    return len(added), len(removed)
 
 
 def _by_identity(tree: Tree) -> dict[tuple[bool, str], RenderedFile]:
@@ -63,7 +61,11 @@ def _face(file: RenderedFile) -> tuple[bytes, int, str, str]:
 
 
 def _lines(file: RenderedFile | None) -> list[str]:
-    return file.content.decode(errors="backslashreplace").split("\n") if file and file.content else []
+    if file is None or not file.content:
+        return []
+    # Not splitlines, which also splits at a lone CR and at other characters a line may hold.
+    *lines, rest = file.content.decode(errors="backslashreplace").split("\n")
+    return [*lines, rest, "\\ no newline at the end"] if rest else lines
 
 
 def _diff_text(before: list[str], after: list[str]) -> list[str]:
@@ -94,15 +96,21 @@ def _common_head(before: list[str], after: list[str]) -> int:
 
 def _diff_rows(before: list[str], after: list[str]) -> list[str]:
     """Rows that only one side has, the two of one lookup key together."""
-    old, new = Counter(_rows(before)), Counter(_rows(after))
-    removed = [(_key(row), 0, f"-{row}") for row in (old - new).elements()]
-    added = [(_key(row), 1, f"+{row}") for row in (new - old).elements()]
-    rows = [row for _, _, row in sorted(removed + added)]
-    return rows or (["@@ the order of the rows @@"] if before != after else [])
+    removed, added = _differing_rows(before, after)
+    rows = [(_key(row), 0, f"-{row}") for row in removed] + [(_key(row), 1, f"+{row}") for row in added]
+    shown = [row for _, _, row in sorted(rows)]
+    return shown or (["@@ the order of the rows, or comments @@"] if before != after else [])
 
 
-def _rows(lines: list[str]) -> Iterator[str]:
-    return (line for line in lines if line and not line.startswith("#"))
+def _differing_rows(before: list[str], after: list[str]) -> tuple[list[str], list[str]]:
+    old, new = set(before), set(after)
+    removed = [row for row in before if row not in new and _is_row(row)]
+    added = [row for row in after if row not in old and _is_row(row)]
+    return removed, added
+
+
+def _is_row(line: str) -> bool:
+    return bool(line) and not line.startswith("#")
 
 
 def _key(row: str) -> str:

@@ -62,6 +62,13 @@ def make_rollback_plan(number: int, target: Target, host: Host) -> Plan:
     return _compare(host, target, stored, wanted)
 
 
+def still_holds(plan: Plan, target: Target, host: Host) -> bool:
+    """Whether `plan` would come out the same if it were made again now: nobody touched the host's side since."""
+    stored = _read_stored(host, target)
+    actual = _observe(host, target, stored, plan.desired)
+    return _digest(stored.number, actual.tree, plan.desired) == plan.digest
+
+
 def service_actions(before: Tree, after: Tree) -> Iterator[tuple[Component, ServiceAction]]:
     """What each service must do when the host's files turn from `before` into `after`, in switching order."""
     return ((component, component.action(before, after)) for component in registry.COMPONENTS)
@@ -104,8 +111,7 @@ def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Pl
     # Table directories are made with their tables; whoever reads the plan is not served by their digests.
     places = [each for each in wanted.tree.directories if each.path.parent != target.generations_dir]
     desired = Tree.of([*wanted.tree, *originals, *places])
-    known: dict[PurePosixPath, Known] = {**stored.manifest.entries, **desired.files}
-    actual = read_actual(host, target, known.values(), desired.directories)
+    actual = _observe(host, target, stored, desired)
     found, becomes = without_owner(host, actual.tree), without_owner(host, desired)
     changes = tuple(diff_files(found, becomes, actual.unreadable))
     directories = tuple(diff_directories(found, becomes))
@@ -114,7 +120,8 @@ def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Pl
     after = before if is_empty or not stored.is_readable else wanted.inventory(before.salt)
     drift = tuple(_drift(stored, actual, desired))
     # Before the first apply the services run with files nobody here wrote: whatever they say, all is new to them.
-    services = service_actions(actual.tree if stored.number else Tree({}), desired)
+    is_first = stored.is_readable and not stored.number
+    services = service_actions(Tree({}) if is_first else actual.tree, desired)
     return Plan(
         effects=diff_inventories(before, after, wanted.find_origin),
         changes=changes,
@@ -130,6 +137,11 @@ def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Pl
         actual=actual.tree,
         inventory=after,
     )
+
+
+def _observe(host: Host, target: Target, stored: _Stored, desired: Tree) -> Actual:
+    known: dict[PurePosixPath, Known] = {**stored.manifest.entries, **desired.files}
+    return read_actual(host, target, known.values(), desired.directories)
 
 
 def _is_own_file(stored: _Stored, path: PurePosixPath) -> bool:

@@ -72,7 +72,8 @@ class MailServers:
             helo=session.host_name or "",
             tls=(tls.version() or "") if tls else "",
             login=(session.login_data or b"").decode(errors="replace") if session.authenticated else "",
-            sender=envelope.mail_from or "",
+            # aiosmtpd keeps the brackets of the null sender, and of no other.
+            sender=(envelope.mail_from or "").removeprefix("<").removesuffix(">"),
             recipients=tuple(envelope.rcpt_tos),
             content=envelope.original_content or b"",
         ).store(self._folder)

@@ -16,6 +16,7 @@ class Names:
     def __init__(self, server: str) -> None:
         self._server = server
         self._numbers: dict[str, int] = {}
+        self._by_number: dict[int, str] = {}
 
     def ipv4(self, name: str) -> str:
         return SERVER_IPV4 if name == self._server else str(_client(name, 4) or FIRST_WORLD_IPV4 + self._number(name))
@@ -36,10 +37,14 @@ class Names:
     def _known(self, address: str) -> str | None:
         value = ip_address(address)
         first = FIRST_WORLD_IPV4 if isinstance(value, IPv4Address) else FIRST_WORLD_IPV6
-        return {number: name for name, number in self._numbers.items()}.get(int(value) - int(first))
+        return self._by_number.get(int(value) - int(first))
 
     def _number(self, name: str) -> int:
-        return self._numbers.setdefault(name, len(self._numbers) % LARGEST_WORLD + 1)
+        if name not in self._numbers:
+            number = len(self._numbers) % LARGEST_WORLD + 1
+            self._numbers[name] = number
+            self._by_number[number] = name
+        return self._numbers[name]
 
 
 def _client(name: str, version: int) -> IPv4Address | IPv6Address | None:

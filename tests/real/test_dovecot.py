@@ -94,7 +94,8 @@ class ImapFromOutside(imaplib.IMAP4_SSL):
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         plain = socket.create_connection((self.host, self.port), timeout, source_address=(next(CLIENTS), 0))
-        return self.ssl_context.wrap_socket(plain)
+        wrapped: socket.socket = self.ssl_context.wrap_socket(plain)
+        return wrapped
 
 
 def log_in(server: Sandbox, user: str, password: str) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dns.resolver
 import pytest
+from lab_kit import eventually
 
 from mailctl.errors import MailctlError, UnfitError
 from mailctl.host import LocalHost
@@ -25,7 +26,6 @@ from mailctl.sandbox.network import OUTSIDE_IPV4, SERVER_IPV4, SERVER_IPV6
 pytestmark = pytest.mark.real
 
 SETTINGS = Settings("mx1.example.org", empty=("/var/spool/postfix", "/var/vmail"), users=("vmail",))
-DELIVERY_TIMEOUT = 20.0  # seconds
 
 START_AND_SLEEP = """
 import sys, time
@@ -76,15 +76,6 @@ def files_below(folder: Path) -> dict[str, tuple[int, int, int]]:
             state = os.lstat(os.path.join(parent, name))  # noqa: PTH118 - a Path per file is slow
             found[f"{parent}/{name}"] = (state.st_ino, state.st_mtime_ns, state.st_size)
     return found
-
-
-def eventually(condition: Callable[[], object], timeout: float = DELIVERY_TIMEOUT) -> bool:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def succeed(sandbox: Sandbox, *argv: str) -> str:
@@ -169,8 +160,8 @@ class TestGone:
         started = Sandbox.start(host, tmp_path, SETTINGS)
         started.stop()
         assert not started.is_alive()
-        assert processes_naming(str(tmp_path)) == []
-        assert host_state() == before
+        assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
+        assert eventually(lambda: host_state() == before, 5)
 
     @pytest.mark.parametrize("victim", ["parent", "supervisor", "server"])
     def test_a_kill_of_any_part_leaves_nothing(self, host: LocalHost, tmp_path: Path, victim: str) -> None:
@@ -226,7 +217,16 @@ def trusting(sandbox: Sandbox) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(sandbox.path("/etc/ssl/certs/ca-certificates.crt")))
 
 
-def deliver(sandbox: Sandbox, name: str, port: int, *, to: str, login: str = "", tls: bool = False) -> None:
+def deliver(
+    sandbox: Sandbox,
+    name: str,
+    port: int,
+    *,
+    to: str,
+    sender: str = "ali@example.org",
+    login: str = "",
+    tls: bool = False,
+) -> None:
     """Send one message from the server to a host of the world."""
     address = resolve(sandbox, name, "A")[0]
 
@@ -246,7 +246,7 @@ def deliver(sandbox: Sandbox, name: str, port: int, *, to: str, login: str = "",
                 client.starttls(context=trusting(sandbox))
             if login:
                 client.login(login, "secret")
-            client.sendmail("ali@example.org", [to], b"Subject: hi\r\n\r\nhello\r\n.dot\r\n")
+            client.sendmail(sender, [to], b"Subject: hi\r\n\r\nhello\r\n.dot\r\n")
 
     sandbox.call_inside(dialogue)
 
@@ -287,6 +287,10 @@ class TestWorld:
             deliver(sandbox, "smtp.isp.example", 587, to="x@far.example")
         with pytest.raises(smtplib.SMTPSenderRefused, match="authentication required"):
             deliver(sandbox, "smtp.isp.example", 587, to="x@far.example", tls=True)
+
+    def test_the_null_sender_is_empty(self, sandbox: Sandbox) -> None:
+        deliver(sandbox, "mx.partner.example", 25, to="carol@partner.example", sender="")
+        assert sandbox.messages()[-1].sender == ""
 
     def test_an_internal_relay_is_known_by_its_address(self, sandbox: Sandbox) -> None:
         def dialogue() -> None:
@@ -373,5 +377,5 @@ class TestUnfit:
         (tmp_path / "ca.pem").mkdir()
         with pytest.raises(MailctlError, match="openssl"):
             Sandbox.start(host, tmp_path, SETTINGS)
-        assert processes_naming(str(tmp_path)) == []
-        assert host_state() == before
+        assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
+        assert eventually(lambda: host_state() == before, 5)

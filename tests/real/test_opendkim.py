@@ -134,7 +134,7 @@ def test_a_new_domain_is_signed_after_a_reload(server: Sandbox, folder: Path) ->
     assert install(server, folder / "two.yml", "OpenDKIM") == ""
     assert eventually(lambda: len(sign(server, "a@example.net", client="127.0.0.1")[1]) == 1)
     assert server.path("/run/opendkim/opendkim.pid").read_text() == pid
-    assert "configuration reloaded" in log_of(server)
+    assert eventually(lambda: "configuration reloaded" in log_of(server))
 
 
 def test_a_daemon_that_died_is_started(server: Sandbox, folder: Path) -> None:

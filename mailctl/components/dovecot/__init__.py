@@ -90,9 +90,8 @@ def action(before: Tree, after: Tree) -> Action:
     """Listeners, too, come and go with a reload (tried on 2.3.19); an own restart is never needed."""
     conf = conf_file(DEBIAN_12)
     if conf in after.files and after.files[conf] != before.files.get(conf):
-        return Action(
-            NAME, ReloadKind.RELOAD, "dovecot.conf changed" if conf in before.files else "first configuration"
-        )
+        reason = "dovecot.conf changed" if conf in before.files else "first configuration"
+        return Action(NAME, ReloadKind.RELOAD, reason)
     logins = (users_file(DEBIAN_12), smtp_users_file(DEBIAN_12))
     changed = any(after.files.get(path) != before.files.get(path) for path in logins)
     return Action(NAME, ReloadKind.NOTHING, "it reads changed logins by itself" if changed else "")

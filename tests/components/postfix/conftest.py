@@ -18,7 +18,6 @@ from mailctl.target import DEBIAN_12, Target
 from mailctl.tree import Tree
 
 GOLDEN = Path(__file__).parent / "golden"
-CASES = sorted(path.parent.name for path in GOLDEN.glob("*/spec.yml"))
 TEN_SECONDS = 10 * 10**9
 
 SpecOf = Callable[[str], Spec]
@@ -67,12 +66,20 @@ class ScratchPostfix:
         """What `postmap -q` finds in a table of `tree`."""
         path = next(file.path for file in tree if file.is_table and file.name == table)
         kind = "pcre" if table.endswith("_pcre") else self.target.table_type
-        done = self.host.run(["postmap", "-q", "-", f"{kind}:{path}"], stdin="".join(f"{key}\n" for key in keys).encode())
+        done = self.host.run(
+            ["postmap", "-q", "-", f"{kind}:{path}"], stdin="".join(f"{key}\n" for key in keys).encode()
+        )
         assert done.stderr == b""
         return dict(line.split("\t", 1) for line in done.stdout.decode().splitlines())
 
 
-@pytest.fixture
-def scratch(tmp_path: Path, require_tools: Callable[..., None]) -> ScratchPostfix:
+@pytest.fixture(scope="session")
+def scratch_in(require_tools: Callable[..., None]) -> Callable[[Path], ScratchPostfix]:
+    """Call with an empty folder."""
     require_tools("postconf", "postmap", "postalias")
-    return ScratchPostfix(tmp_path)
+    return ScratchPostfix
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, scratch_in: Callable[[Path], ScratchPostfix]) -> ScratchPostfix:
+    return scratch_in(tmp_path)

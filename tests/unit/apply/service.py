@@ -42,8 +42,15 @@ def render(spec: Spec, target: Target) -> Iterator[RenderedFile | RenderedDirect
     yield RenderedFile(USERS, users, 0o640, "root", "dovecot", is_secret=True)
     if any(record.dkim for record in spec.domains.values()):
         yield RenderedFile(SIGNER, b"Mode s\n")
-    main = f"myhostname = {spec.server.hostname}\nmailctl_tables = {directory}\n"
-    yield RenderedFile(MAIN_CF, main.encode())
+    parameters = {
+        "myhostname": spec.server.hostname,
+        "mailctl_tables": directory,
+        "message_size_limit": spec.server.message_size,
+        "mynetworks": ", ".join(spec.server.trusted_networks),
+        "transport_maps": ", ".join(f"{' '.join(route.to)} by {route.via}" for route in spec.routes),
+        **spec.postfix.main,
+    }
+    yield RenderedFile(MAIN_CF, "".join(f"{name} = {value}\n" for name, value in parameters.items()).encode())
     yield RenderedFile(MASTER_CF, f"smtp inet {spec.server.role.value}\n".encode())
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mailctl.errors import ExitCode, NeedsRootError, UnfitError, UsageError
 from mailctl.host import LocalHost
-from mailctl.lab.places import lab_folder, open_lab
+from mailctl.lab.places import lab_folder, open_lab, require_root
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "A", "-x", "x" * 33, "a b"])
@@ -33,3 +33,5 @@ def test_an_ordinary_user_is_told_that_it_takes_root(ordinary_user: None) -> Non
     with pytest.raises(NeedsRootError, match="belongs to root") as caught:
         open_lab(LocalHost(), "lab")
     assert caught.value.exit_code is ExitCode.NEEDS_ROOT
+    with pytest.raises(NeedsRootError):
+        require_root(LocalHost())
