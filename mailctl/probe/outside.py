@@ -77,20 +77,24 @@ def _connect(host: LocalHost, pid: int) -> None:
         f"route add {OUTSIDE_IPV6}/128 dev {LINK}",
         *(f"route add {each} via {OUTSIDE_IPV6 if ':' in each else OUTSIDE_IPV4}" for each in CLIENTS),
     )
-    call_in_network_of(
-        pid,
-        lambda: _configure(
-            host,
-            "link set lo up",
-            f"address add {OUTSIDE_IPV4}/32 dev {OUTER_LINK}",
-            f"address add {OUTSIDE_IPV6}/128 dev {OUTER_LINK} nodad",
-            f"link set {OUTER_LINK} up",
-            # The longest prefix of table local wins: every client address is ours, the server's is not.
-            f"route add {SERVER_IPV4}/32 dev {OUTER_LINK} src {OUTSIDE_IPV4} table local",
-            f"route add {SERVER_IPV6}/128 dev {OUTER_LINK} src {OUTSIDE_IPV6} table local",
-            *(f"route add local {each} dev lo table local" for each in CLIENTS),
-        ),
+    call_in_network_of(pid, lambda: _connect_outside(host))
+
+
+def _connect_outside(host: LocalHost) -> None:
+    _configure(
+        host,
+        "link set lo up",
+        f"address add {OUTSIDE_IPV4}/32 dev {OUTER_LINK}",
+        f"address add {OUTSIDE_IPV6}/128 dev {OUTER_LINK} nodad",
+        f"link set {OUTER_LINK} up",
+        # The longest prefix of table local wins: every client address is ours, the server's is not.
+        f"route add {SERVER_IPV4}/32 dev {OUTER_LINK} src {OUTSIDE_IPV4} table local",
+        f"route add {SERVER_IPV6}/128 dev {OUTER_LINK} src {OUTSIDE_IPV6} table local",
+        *(f"route add local {each} dev lo table local" for each in CLIENTS),
     )
+    if has_ipv6():
+        # For IPv6 a local route alone does not let a client take the address.
+        Path("/proc/sys/net/ipv6/ip_nonlocal_bind").write_text("1")
 
 
 def _configure(host: LocalHost, *commands: str) -> None:
