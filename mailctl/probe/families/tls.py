@@ -22,6 +22,8 @@ OLDEST = {
 }
 # secp160k1 to secp224r1, and the curves over binary fields; RFC 4492, none of them in RFC 8422.
 WEAK_GROUPS = (15, 16, 17, 18, 19, 20, 21, 1, 2, 3, 4, 5)
+# Strong ones that are not of Mozilla's profile: secp521r1, three brainpool curves, X448.
+UNUSUAL_GROUPS = (25, 26, 27, 28, 30)
 SECP256R1 = 23
 SMALLEST_DH = 2048  # bits
 VERSIONS_REMEDY = "tls.profile of the spec; smtpd_tls_protocols, ssl_min_protocol"
@@ -46,7 +48,10 @@ def checks() -> tuple[Check, ...]:
             partial(_suites, (Transport.SMTP_TLS,), _judge_internet_nl),
         ),
         Check(
-            "tls.curves", "curves that are too small are refused", SUITES_REMEDY, partial(on_each_port, _weak_curves)
+            "tls.curves",
+            "small curves are refused, and where passwords are sent all but Mozilla's",
+            SUITES_REMEDY,
+            partial(on_each_port, _curves),
         ),
         Check("tls.compression", "TLS compression is not used", OPTIONS_REMEDY, partial(on_each_port, _compression)),
         Check(
@@ -142,12 +147,13 @@ def on_each_port(attempt: Callable[[Arena, Transport, Transcript], None], arena:
         yield Attempt(transport.value, partial(attempt, arena, transport))
 
 
-def _weak_curves(arena: Arena, transport: Transport, transcript: Transcript) -> None:
+def _curves(arena: Arena, transport: Transport, transcript: Transcript) -> None:
     """One good curve is offered last: without it a server could not even use a certificate with a curve."""
     suites = [number for number, name in ALL_1_2.items() if name.startswith("ECDHE")]
-    offer = Offer(TlsVersion.TLS_1_2, suites, groups=(*WEAK_GROUPS, SECP256R1))
+    refused = WEAK_GROUPS + (UNUSUAL_GROUPS if transport in WITH_PASSWORDS else ())
+    offer = Offer(TlsVersion.TLS_1_2, suites, groups=(*refused, SECP256R1))
     found = reach_agreement(arena, transcript, transport, offer, wants_keys=True)
-    if found and found.group in WEAK_GROUPS:
+    if found and found.group in refused:
         raise RefutedError(f"curve number {found.group} is accepted")
 
 
