@@ -16,7 +16,7 @@ from mailctl.probe import outside
 from mailctl.probe.arena import Arena, Family, Vantage
 from mailctl.probe.case import load_checks
 from mailctl.probe.check import Check
-from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tls
+from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tables, tls
 from mailctl.probe.logins import known_passwords
 from mailctl.probe.mailroom import Mailroom
 from mailctl.probe.result import Report, Result
@@ -27,7 +27,7 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, call_in_network_of
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-FAMILIES = (auth, tls, renegotiation, certificate, delivery, signing, smuggling, closed)
+FAMILIES = (auth, tables, tls, renegotiation, certificate, delivery, signing, smuggling, closed)
 HELO = "probe.client.example"
 CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
     Family.IPV4: IPv4Network("198.19.0.0/16"),  # RFC 2544
