@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "status": "What serves now, and whether it is well.",
     },
     "Try it": {
+        "probe": "Prove over the network that the server is safe.",
         "lab": "A private server in its own namespaces: up, send, read, log, status, down.",
     },
     "Read the log": {

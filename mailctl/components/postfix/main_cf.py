@@ -15,6 +15,9 @@ from mailctl.spec.model import Role, Spec
 from mailctl.target import Target
 
 LOOPBACK = ("127.0.0.0/8", "[::1]/128")
+# Mozilla's; Postfix 3.9 began to warn about the parameter and leaves the choice to OpenSSL.
+CURVES = "X25519, prime256v1, secp384r1"
+FIRST_WITH_CURVES_OF_OPENSSL = (3, 9)
 FIRST_DOVECOT_WITH_SMTPUTF8 = (2, 4)
 
 
@@ -96,6 +99,7 @@ class MainCf:
     recipient_restrictions: tuple[str, ...]
     chain_files: tuple[str, ...]
     tls: TlsServer
+    curves: str
     sni_maps: tuple[str, ...]
     milter: str
     hosting: Hosting | None
@@ -126,6 +130,7 @@ class MainCf:
             recipient_restrictions=(*policy, "permit_mynetworks", "reject_non_fqdn_recipient"),
             chain_files=(literal(str(key)), literal(str(certificate))),
             tls=tls_server(spec.tls.profile),
+            curves=CURVES if target.postfix_version < FIRST_WITH_CURVES_OF_OPENSSL else "",
             sni_maps=_present(maps, "sni"),
             milter=f"unix:{target.opendkim_socket}" if signs(spec) else "",
             hosting=_hosting(spec, target, maps) if hosts_mail(spec) else None,
