@@ -79,7 +79,7 @@ MUTATIONS = (
              main={"smtpd_forbid_bare_newline": "no", "cleanup_replace_stray_cr_lf": "no"}),
     Mutation("TLS of the last century", ("tls.versions", "tls.mozilla-intermediate"),
              main={"smtpd_tls_protocols": ">=TLSv1", "smtpd_tls_mandatory_protocols": ">=TLSv1",
-                   "tls_high_cipherlist": "ALL:@SECLEVEL=0", "tls_medium_cipherlist": "ALL:@SECLEVEL=0"}),
+                   "mailctl_tls_cipherlist": "ALL:@SECLEVEL=0"}),
     Mutation("anonymous suites", ("tls.internet-nl",), main={"smtpd_tls_exclude_ciphers": ""}),
     Mutation("renegotiation", ("tls.renegotiation",), main={"tls_ssl_options": "0x100"}),
     Mutation("small curves", ("tls.curves",), main={"tls_eecdh_auto_curves": "secp224r1 prime256v1"}),
