@@ -38,6 +38,7 @@ from mailctl.spec.values import (
     RecipientPattern,
     Selector,
     SenderPattern,
+    Setting,
 )
 
 SMALLEST_QUOTA = 2**20
@@ -211,6 +212,11 @@ class Quota(Record):
         "Percentages of use at which the owner gets a warning.", "quota_warning", default=(80, 95)
     )
 
+    @model_validator(mode="after")
+    def _holds_a_message(self) -> Self:
+        _refuse_tiny_quota(self.mailbox)
+        return self
+
 
 class Mailbox(Record):
     """A login: an address with a Maildir of its own, or an smtp-user that only sends."""
@@ -250,9 +256,13 @@ class Mailbox(Record):
             raise ValueError("deliver_to is for an smtp-user; a mailbox delivers to itself")
         if self.kind is MailboxKind.SMTP_USER and self.quota is not None:
             raise ValueError("an smtp-user stores no mail; remove its quota")
-        if self.quota is not None and 0 < self.quota < SMALLEST_QUOTA:
-            raise ValueError("a quota below 1M holds no message; write 0 for no limit")
+        _refuse_tiny_quota(self.quota or 0)
         return self
+
+
+def _refuse_tiny_quota(quota: int) -> None:
+    if 0 < quota < SMALLEST_QUOTA:
+        raise ValueError("a quota below 1M holds no message; write 0 for no limit")
 
 
 class Dkim(Record):
@@ -353,7 +363,7 @@ Via = Annotated[
 class Route(Record):
     """Which mail leaves through which relay. `to` wins over `from`; one without both is the default."""
 
-    to: tuple[RecipientPattern, ...] = documented(
+    to: Annotated[tuple[RecipientPattern, ...], Field(min_length=1)] = documented(
         "Recipients: addresses, domains, .domain for subdomains.", "transport_maps", default=()
     )
     from_: SenderPattern | None = documented(
@@ -374,7 +384,9 @@ class Route(Record):
 class PostfixSettings(Record):
     """The escape hatch: settings the spec does not model, shown in the plan, refused where managed already."""
 
-    main: dict[Parameter, Line] = documented("Parameters of main.cf.", "main.cf", default_factory=dict)
+    main: dict[Parameter, Setting] = documented(
+        'Parameters of main.cf; "" sets one to nothing.', "main.cf", default_factory=dict
+    )
     master: dict[Line, Line] = documented(
         "Services of master.cf: 'name/type' to the rest of the line, as in `postconf -M`.",
         "master.cf",

@@ -7,6 +7,7 @@ from itertools import islice
 
 from mailctl.errors import Problem, Severity
 from mailctl.spec.alias_rules import alias_loops
+from mailctl.spec.derive import SpecPath, hosts_mail
 from mailctl.spec.hints import dotted
 from mailctl.spec.mail_rules import (
     alias_beside_mailbox,
@@ -16,7 +17,7 @@ from mailctl.spec.mail_rules import (
     missing_senders,
     missing_targets,
 )
-from mailctl.spec.model import Role, Spec
+from mailctl.spec.model import MailboxKind, Role, Spec
 from mailctl.spec.nodes import MOST_PROBLEMS
 from mailctl.spec.route_rules import (
     diverted_domains,
@@ -28,6 +29,7 @@ from mailctl.spec.route_rules import (
     unused_relays,
 )
 from mailctl.spec.secrets import NO_PASSWORD
+from mailctl.spec.values import format_size
 
 Rule = Callable[[Spec], Iterator[Problem]]
 
@@ -69,9 +71,39 @@ def settings_without_effect(spec: Spec) -> Iterator[Problem]:
             if getattr(record, key):
                 path = ("domains", domain, key)
                 yield _warning(spec, path, f"has no effect for role {role}")
+    if role is Role.SEND_ONLY and spec.server.trusted_networks:
+        message = f"has no effect for role {role}, which takes mail of this machine and of logins only"
+        yield _warning(spec, ("server", "trusted_networks"), message, "for mail of other machines use role relay")
     if role is Role.RELAY and not spec.server.trusted_networks:
         message = "a relay without trusted_networks passes on mail of this machine only"
         yield _warning(spec, ("server", "trusted_networks"), message)
+
+
+def quotas_that_do_not_fit(spec: Spec) -> Iterator[Problem]:
+    """Mailboxes that the largest message, or their own domain, does not let grow to their quota."""
+    if not hosts_mail(spec):
+        return
+    yield from _smaller_than_a_message(spec, ("quota", "mailbox"), spec.quota.mailbox)
+    for domain, record in spec.domains.items():
+        path: SpecPath = ("domains", domain)
+        yield from _smaller_than_a_message(spec, (*path, "quota"), record.quota)
+        if 0 < record.quota < spec.quota.mailbox and any(
+            each.kind is MailboxKind.MAILBOX and each.quota is None for each in record.mailboxes.values()
+        ):
+            size = format_size(spec.quota.mailbox)
+            yield _warning(spec, (*path, "quota"), f"is less than one mailbox may store: quota.mailbox is {size}")
+        for name, mailbox in record.mailboxes.items():
+            below = (*path, "mailboxes", name, "quota")
+            yield from _smaller_than_a_message(spec, below, mailbox.quota or 0)
+            if 0 < record.quota < (mailbox.quota or 0):
+                size = format_size(record.quota)
+                yield _warning(spec, below, f"is more than all mailboxes of the domain may store: its quota is {size}")
+
+
+def _smaller_than_a_message(spec: Spec, path: SpecPath, quota: int) -> Iterator[Problem]:
+    if 0 < quota < spec.server.message_size:
+        size = format_size(spec.server.message_size)
+        yield _warning(spec, path, f"holds no message of the largest size, {size}", "see server.message_size")
 
 
 def hostname_is_hosted(spec: Spec) -> Iterator[Problem]:
@@ -88,7 +120,7 @@ def sni_of_own_name(spec: Spec) -> Iterator[Problem]:
         yield Problem(spec.origin(*path), dotted(path), message, "remove it here")
 
 
-def _warning(spec: Spec, path: tuple[str, ...], message: str, hint: str = "") -> Problem:
+def _warning(spec: Spec, path: SpecPath, message: str, hint: str = "") -> Problem:
     return Problem(spec.origin(*path), dotted(path), message, hint, Severity.WARNING)
 
 
@@ -101,6 +133,7 @@ CONFLICT_RULES: tuple[Rule, ...] = (
     mixed_wrapper_mode,
     unresolved_presets,
     settings_without_effect,
+    quotas_that_do_not_fit,
     hostname_is_hosted,
     sni_of_own_name,
 )

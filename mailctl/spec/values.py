@@ -313,6 +313,13 @@ def parse_line(text: Any) -> str:
     return value
 
 
+def parse_setting(text: Any) -> str:
+    """One line of printable text, or the empty text: a parameter of main.cf may be set to nothing."""
+    if text is None:
+        raise ValueError('expected a line of text, found nothing; write "" to set it to nothing')
+    return text if text == "" else parse_line(text)
+
+
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"expected {what}, found {_kind(value)}")
@@ -381,4 +388,5 @@ FilePath = Annotated[PurePosixPath, *_typed(parse_path, "absolute path", "/etc/s
 Name = Annotated[str, *_typed(parse_name, "name", "ses")]
 Parameter = Annotated[str, *_typed(parse_parameter, "postconf(5) parameter", "smtpd_timeout")]
 Selector = Annotated[str, *_typed(parse_selector, "DKIM selector", "s2026a")]
+Setting = Annotated[str, *_typed(parse_setting, "text on one line", "300s")]
 Line = Annotated[str, *_typed(parse_line, "text on one line", "300s")]
