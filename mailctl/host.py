@@ -10,6 +10,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -82,6 +83,15 @@ class Host(Protocol):
 
     def greeting(self, port: int, timeout: float = 2) -> bytes:
         """What a service on a port of 127.0.0.1 says first; empty where none does within `timeout` seconds."""
+
+    def dialogue(self, address: str, port: int, commands: Sequence[str], timeout: float = 5) -> list[str]:
+        """What a service says: its greeting, then its reply to each command, lines joined by line feeds.
+
+        An empty reply at the end: it hung up. Fewer replies: it could not be reached, or `timeout` seconds were over.
+        """
+
+    def outside_address(self) -> str | None:
+        """The address of this machine that others see; None where it has none but loopback. Sends nothing."""
 
     def read(self, path: PurePosixPath) -> bytes | None:
         """The content, or None where no file is."""
@@ -237,6 +247,33 @@ class LocalHost:
         except OSError:
             return b""
 
+    def dialogue(self, address: str, port: int, commands: Sequence[str], timeout: float = 5) -> list[str]:
+        deadline = time.monotonic() + timeout
+        replies: list[str] = []
+        try:
+            with socket.create_connection((address, port), timeout) as connection, connection.makefile("rb") as lines:
+                for command in ("", *commands):
+                    if command:
+                        connection.sendall(f"{command}\r\n".encode())
+                    connection.settimeout(max(deadline - time.monotonic(), 0.001))
+                    replies.append(_read_reply(lines))
+                    if not replies[-1]:
+                        break
+        except OSError:
+            pass
+        return replies
+
+    def outside_address(self) -> str | None:
+        # Connecting a datagram socket asks the routing table only; addresses of RFC 5737 and 3849.
+        for family, anywhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+            try:
+                with socket.socket(family, socket.SOCK_DGRAM) as asking:
+                    asking.connect((anywhere, 9))
+                    return str(asking.getsockname()[0])
+            except OSError:
+                continue
+        return None
+
     def has_user(self, name: str) -> bool:
         try:
             pwd.getpwnam(name)
@@ -353,6 +390,8 @@ class LocalHost:
         descriptor = os.open(self.path(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self._names(path, descriptor):
+                raise BlockingIOError  # whoever held it removed it as we waited
             yield
         except BlockingIOError as error:
             raise BusyError(
@@ -361,9 +400,24 @@ class LocalHost:
         finally:
             os.close(descriptor)
 
+    def _names(self, path: PurePosixPath, descriptor: int) -> bool:
+        """Whether `path` is still the file that is open."""
+        found = self.stat(path)
+        return found is not None and found.inode == os.fstat(descriptor).st_ino
+
     def _own(self, real: Path | int, owner: str, group: str) -> None:
         if self.sets_owners():
             os.chown(real, _user_id(owner), _group_id(group))
+
+
+def _read_reply(lines: BinaryIO) -> str:
+    """One reply of RFC 5321 section 4.2.1: a hyphen after the code says that more lines follow."""
+    reply = []
+    for line in lines:
+        reply.append(line.decode(errors="replace").rstrip())
+        if line[3:4] != b"-":
+            break
+    return "\n".join(reply)
 
 
 def _memory_file(name: str) -> BinaryIO:

@@ -58,17 +58,21 @@ class Tree:
 
     @classmethod
     def of(cls, items: Iterable[RenderedFile | RenderedDirectory]) -> Tree:
-        """The tree of `items`; two files for one path are a fault of the components, hence ValueError."""
+        """The tree of `items`; two files for one path are a fault of the components, hence ValueError.
+
+        Components may ask for the same directory, with the same mode and owner.
+        """
         files: dict[PurePosixPath, RenderedFile] = {}
-        directories: list[RenderedDirectory] = []
+        directories: dict[PurePosixPath, RenderedDirectory] = {}
         for item in items:
             if isinstance(item, RenderedDirectory):
-                directories.append(item)
+                if directories.setdefault(item.path, item) != item:
+                    raise ValueError(f"two components want {item.path} otherwise")
             elif item.path in files:
                 raise ValueError(f"two components render {item.path}")
             else:
                 files[item.path] = item
-        return cls(dict(sorted(files.items())), tuple(sorted(directories, key=lambda each: each.path)))
+        return cls(dict(sorted(files.items())), tuple(sorted(directories.values(), key=lambda each: each.path)))
 
     def __iter__(self) -> Iterator[RenderedFile]:
         return iter(self.files.values())

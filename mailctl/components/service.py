@@ -60,13 +60,13 @@ def run(host: Host, argv: Sequence[str | PurePath], failure: str, hint: str = ""
         raise MailctlError(f"{failure}: {done.complaint or f'exit status {done.returncode}'}", hint)
 
 
-def wait_until(holds: Callable[[], bool], timeout: float = LONGEST_START) -> bool:
-    """Ask `holds` until it is true or `timeout` seconds have passed; the last answer."""
+def wait_until(holds: Callable[[], bool], timeout: float = LONGEST_START, pause: float = 0.02) -> bool:
+    """Ask `holds` every `pause` seconds until it is true or `timeout` seconds have passed; the last answer."""
     deadline = time.monotonic() + timeout
     while not holds():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(pause)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import smtplib
 import ssl
 import subprocess
@@ -464,3 +465,27 @@ def test_a_stopped_postfix_stays_stopped(changing: Lab) -> None:
     assert done.returncode == 0, done.stderr
     assert "Postfix is not running" in done.stderr
     assert changing.sandbox.run(["postfix", "status"]).returncode != 0
+
+
+# A configuration that passes every check, and still serves nobody
+
+
+@pytest.mark.parametrize(
+    ("main", "said"),
+    [
+        # Only who is not trusted gets as far as the policy service.
+        ({"smtpd_client_restrictions": "permit_mynetworks, check_policy_service unix:private/nobody"}, "4.3.5"),
+        ({"smtpd_client_restrictions": "check_policy_service inet:127.0.0.1:9"}, "4.3.5"),
+        ({"recipient_canonical_maps": "tcp:127.0.0.1:9"}, "4.3.0"),
+    ],
+)
+def test_a_server_that_answers_451_to_everybody_is_put_back(
+    start_lab: StartLab, tmp_path: Path, main: dict[str, str], said: str
+) -> None:
+    lab = start_lab(write_spec(tmp_path, FULL))
+    before = lab.sandbox.path("/etc/postfix/main.cf").read_bytes()
+    done = apply_change(lab, "version: 1", f"version: 1\npostfix: {{main: {json.dumps(main)}}}")
+    assert done.returncode == 1, done.stderr
+    assert said in done.stderr
+    assert lab.sandbox.path("/etc/postfix/main.cf").read_bytes() == before
+    assert replies_to(lab, "ali@example.org") == [250]

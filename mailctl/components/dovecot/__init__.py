@@ -70,6 +70,8 @@ def render(spec: Spec, target: Target) -> Iterator[RenderedFile | RenderedDirect
     yield from render_users(spec, target)
     if view.mail:
         yield RenderedDirectory(target.mail_dir, 0o700, target.vmail_user, target.vmail_user)
+        if any(record.quota for record in spec.domains.values()):
+            yield RenderedDirectory(target.domain_quota_dir, 0o700, target.vmail_user, target.vmail_user)
         script = render_template(f"{TEMPLATES}/quota-warning.j2", view.mail)
         yield RenderedFile(warning_script(target), script, mode=0o755)
 

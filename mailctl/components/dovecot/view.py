@@ -13,6 +13,8 @@ from mailctl.target import Target
 
 SUBSCRIBED_FOLDERS = ("Drafts", "Sent", "Junk", "Trash", "Archive")  # special uses of RFC 6154
 
+DEFAULT_PROCESS_LIMIT = 100  # of Postfix, per service; postconf(5)
+PORTS_WITH_QUOTA = 3  # 25, 587, 465
 LOCAL_DELIVERY_AGENT = "/usr/lib/dovecot/dovecot-lda"  # Debian's place; services of Dovecot have no such PATH
 
 
@@ -49,6 +51,7 @@ class MailView:
     lda: str
     lmtp_socket: str
     quota_status_socket: str
+    quota_status_processes: int
 
     @classmethod
     def from_spec(cls, spec: Spec, target: Target) -> MailView:
@@ -66,6 +69,7 @@ class MailView:
             lda=LOCAL_DELIVERY_AGENT,
             lmtp_socket=str(target.lmtp_socket),
             quota_status_socket=str(target.quota_status_socket),
+            quota_status_processes=_smtpd_processes(spec),
         )
 
 
@@ -113,6 +117,13 @@ def smtp_users_file(target: Target) -> PurePosixPath:
 
 def warning_script(target: Target) -> PurePosixPath:
     return target.dovecot_dir / "mailctl-quota-warning"
+
+
+def _smtpd_processes(spec: Spec) -> int:
+    """How many smtpd may ask at once: each keeps its connection, and would answer 451 to all if it got none."""
+    limit = spec.postfix.main.get("default_process_limit", "")
+    per_port = int(limit) if limit.isdecimal() else DEFAULT_PROCESS_LIMIT
+    return per_port * PORTS_WITH_QUOTA
 
 
 def _warnings(spec: Spec) -> tuple[QuotaWarning, ...]:

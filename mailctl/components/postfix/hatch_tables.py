@@ -57,6 +57,11 @@ def _table_names(setting: HatchSetting) -> Iterator[str]:
 def _file_problems(host: Host, setting: HatchSetting) -> Iterator[Problem]:
     for kind, path in _FILE.findall(setting.value):
         file = PurePosixPath(path + INDEXES.get(kind, ""))
-        if "$" not in path and host.stat(file) is None:
+        if "$" not in path and not _is_file(host, file):
             hint = f"make it with `postmap {kind}:{path}`" if kind in INDEXES else "write it before it is named here"
             yield setting.value_problem(f"there is no file {file}", hint)
+
+
+def _is_file(host: Host, path: PurePosixPath) -> bool:
+    state = host.stat(path)
+    return state is not None and not state.is_directory

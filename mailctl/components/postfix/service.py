@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mailctl.components.base import Action, ReloadKind
 from mailctl.components.postfix.cf import main_parameters, master_services
+from mailctl.components.postfix.dialogue import SMTP_PORT, server_faults
 from mailctl.components.postfix.files import MAIN_CF, MASTER_CF
 from mailctl.components.service import (
     Daemon,
@@ -25,7 +26,7 @@ from mailctl.target import Target, Version
 from mailctl.tree import Tree
 
 NAME = "Postfix"
-SMTP_PORT = 25
+LOG_HINT = "the mail log says why"
 SUBMISSION_PORT = 587
 GREETING = b"220"
 # The master reads these once, when it starts.
@@ -75,21 +76,18 @@ def perform(host: Host, target: Target, action: Action) -> None:
         return
     wait_until_running(host, process)
     if not _answers(host, SMTP_PORT):
-        raise MailctlError("Postfix does not answer on port 25", hint="the mail log says why")
+        raise MailctlError("Postfix does not answer on port 25", hint=LOG_HINT)
 
 
 def verify(host: Host, spec: Spec, target: Target) -> list[Problem]:
-    """Whether Postfix runs, and greets on its ports; a stopped one is only worth a warning."""
+    """Whether Postfix runs, greets on its ports, and takes a recipient; a stopped one is only worth a warning."""
     origin = Origin(str(target.postfix_dir / MAIN_CF))
     if running_pid(host, daemon(target)) is None:
         hint = "files are in place; start it with `systemctl start postfix` or `postfix start`"
         return [Problem(origin, "", "Postfix is not running", hint=hint, severity=Severity.WARNING)]
     ports = (SMTP_PORT, SUBMISSION_PORT) if takes_logins(spec) else (SMTP_PORT,)
-    return [
-        Problem(origin, "", f"Postfix does not answer on port {port}", hint="the mail log says why")
-        for port in ports
-        if not _answers(host, port)
-    ]
+    silent = [f"Postfix does not answer on port {port}" for port in ports if not _answers(host, port)]
+    return [Problem(origin, "", message, hint=LOG_HINT) for message in silent or server_faults(host, spec)]
 
 
 def _ended_services(before: Tree, after: Tree) -> Iterator[str]:
@@ -124,7 +122,7 @@ def _control(host: Host, target: Target, daemon: Daemon, verb: str) -> None:
     if has_systemd(host):
         systemctl(host, verb, daemon)
     else:
-        run(host, ["postfix", "-c", target.postfix_dir, verb], f"Postfix did not {verb}", "the mail log says why")
+        run(host, ["postfix", "-c", target.postfix_dir, verb], f"Postfix did not {verb}", LOG_HINT)
 
 
 def _answers(host: Host, port: int) -> bool:

@@ -67,3 +67,10 @@ def test_a_counter_from_an_earlier_time_is_counted_anew(host: MemoryHost, spec: 
     host.put(str(COUNTER), "stale")
     build(host, spec)
     assert b"3014" in (host.read(COUNTER) or b"")
+
+
+def test_the_folder_of_the_counters_is_in_the_plan_where_a_domain_has_a_quota(spec: Spec) -> None:
+    without = {name: record.model_copy(update={"quota": 0}) for name, record in spec.domains.items()}
+    for each, expected in ((spec, True), (spec.model_copy(update={"domains": without}), False)):
+        folders = {folder.path for folder in Tree.of(dovecot.render(each, DEBIAN_12)).directories}
+        assert (COUNTER.parent in folders) is expected

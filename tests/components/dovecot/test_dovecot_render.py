@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailctl.components import dovecot
+from mailctl.components.dovecot.view import conf_file
 from mailctl.host import LocalHost
 from mailctl.spec.load import load_spec
+from mailctl.spec.model import PostfixSettings
 from mailctl.target import DEBIAN_12
 from mailctl.tree import Tree
 
@@ -77,3 +79,12 @@ def test_no_dovecot_where_nobody_logs_in(tmp_path: Path) -> None:
     spec_file = tmp_path / "mail.yml"
     spec_file.write_text("version: 1\nserver: {hostname: mx1.example.org}\ntls: {self_signed: true}\n")
     assert not dovecot.enabled(load_spec(spec_file))
+
+
+@pytest.mark.parametrize(("limit", "processes"), [(None, 300), ("200", 600), ("${x?{1}:{2}}", 300)])
+def test_every_smtpd_can_ask_for_quotas_at_once(limit: str | None, processes: int) -> None:
+    spec = load_spec(Path(__file__).parent / "golden/full/spec.yml")
+    main = {"default_process_limit": limit} if limit else {}
+    spec = spec.model_copy(update={"postfix": PostfixSettings(main=main)})
+    conf = Tree.of(dovecot.render(spec, DEBIAN_12)).files[conf_file(DEBIAN_12)].content.decode()
+    assert f"process_limit = {processes}\n" in conf

@@ -94,6 +94,7 @@ def test_this_postfix_knows_every_restriction_we_let_through(word: str) -> None:
     ("name", "value", "words"),
     [
         ("header_checks", "regexp:/nonexist", "no file /nonexist"),
+        ("header_checks", "regexp:/etc", "no file /etc"),
         ("header_checks", "regexp:/etc/passwd, pcre:/nonexist", "no file /nonexist"),
         ("body_checks", "proxy:hash:/etc/passwd", "no file /etc/passwd.db"),
         ("header_checks", "regex:/etc/passwd", "no table type 'regex'"),

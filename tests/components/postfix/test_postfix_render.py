@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailctl.components import postfix
+from mailctl.components.registry import render_tree
 from mailctl.target import DEBIAN_12, TableType
 from mailctl.tree import RenderedFile, Tree
 
@@ -75,3 +76,9 @@ def test_100000_addresses_render_in_linear_time(spec_of: SpecOf) -> None:
     small, large = seconds(10), seconds(100)
     assert large < 20 * small
     assert large < 5
+
+
+def test_a_directory_two_components_need_is_one_directory(spec_of: SpecOf) -> None:
+    directories = [folder.path for folder in render_tree(spec_of("full"), DEBIAN_12).directories]
+    assert DEBIAN_12.auth_socket.parent in directories
+    assert len(directories) == len(set(directories))
