@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mailctl.cli.common import Session, common_options
-from mailctl.cli.plan import plan_exit_code, show_plan
+from mailctl.cli.plan import plan_exit_code, show_pending, show_plan
 from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from mailctl.apply.run import Order
+    from mailctl.spec.model import Spec
+    from mailctl.target import Target
 
 
 @click.command()
@@ -41,11 +43,14 @@ def apply(
     if not check:
         recover(host, target, session.say)
     found = make_plan(spec, target, host)
-    if check or found.is_empty:
-        show_plan(session, found, verbose=diff)
-        return plan_exit_code(found, detailed_exitcode and check)
-    if not session.json:
-        show_plan(session, found, verbose=diff)
+    if check:
+        show_plan(session, found, verbose=diff, applied=None)
+        return plan_exit_code(found, detailed_exitcode)
+    show_pending(session, found, verbose=diff)
+    if found.number:
+        say_what_is_stopped(session, spec, target)
+    if found.is_empty:
+        return ExitCode.OK
     order = make_order(session, spec_text, overwrite=overwrite, allow_destroy=allow_destroy)
     require_ready(host, target, found, order, spec)
     if not session.confirm("Apply this?"):
@@ -56,6 +61,14 @@ def apply(
         show_plan(session, found, applied=number)
     session.say(f"Generation {number} serves.")
     return ExitCode.OK
+
+
+def say_what_is_stopped(session: Session, spec: Spec, target: Target) -> None:
+    """Name the services that do not run, which an apply starts only where it changes them."""
+    from mailctl.apply.status import stopped_services
+
+    for problem in stopped_services(session.host, target, spec):
+        session.say(str(problem))
 
 
 def make_order(
