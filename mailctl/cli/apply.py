@@ -38,8 +38,8 @@ def apply(
 
     if not check:
         session.require_root("apply")
-    spec_text = session.find_spec().read_bytes()
     spec, target, host = session.load_spec(), session.target(), session.host
+    spec_text = session.find_spec().read_bytes()
     if not check:
         recover(host, target, session.say)
     found = make_plan(spec, target, host)
