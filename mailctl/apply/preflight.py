@@ -41,6 +41,7 @@ def require_fit(host: Host, target: Target, plan: Plan, spec: Spec | None) -> No
     Raises:
         NeedsRootError: not root, on the live system.
         UnfitError: with everything the machine lacks.
+        MailctlError: a disk is too full.
     """
     if host.is_live() and not host.is_root():
         raise NeedsRootError("apply changes the live system and needs root", hint="run it with sudo")
@@ -48,9 +49,11 @@ def require_fit(host: Host, target: Target, plan: Plan, spec: Spec | None) -> No
     if spec is not None:
         problems += _missing_programs(host, spec)
         problems += _missing_users(host, target, spec)
-    problems += _full_disks(host, target, plan)
+    full = list(_full_disks(host, target, plan))
     if problems:
-        raise UnfitError("this machine is not fit for the spec; nothing was changed", problems=problems)
+        raise UnfitError("this machine is not fit for the spec; nothing was changed", problems=[*problems, *full])
+    if full:
+        raise MailctlError("there is not enough room; nothing was changed", problems=full)
 
 
 def refuse_loss(plan: Plan, allow: bool) -> None:
@@ -94,7 +97,8 @@ def _full_disks(host: Host, target: Target, plan: Plan) -> Iterator[Problem]:
         free = host.free_bytes(folder)
         if free < needed:
             yield _unfit(
-                f"{free >> 20} MB are free below {folder}; this apply may need {needed >> 20} MB", "make room there"
+                f"{free >> 20} MB are free below {host.path(folder)}; this apply may need {needed >> 20} MB",
+                "make room there",
             )
 
 

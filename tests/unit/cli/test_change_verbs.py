@@ -143,6 +143,20 @@ def test_what_cannot_be_written_is_a_sentence(run: Run, tmp_path: Path) -> None:
     assert "host/var" in done.stderr
 
 
+def test_a_full_disk_is_a_failure_that_names_the_folder(
+    run: Run, tmp_path: Path, require_root: None, require_tools: Callable[..., None]
+) -> None:
+    require_tools("unshare", "mount")
+    script = 'mount -t tmpfs -o size=4m tmpfs host && "$@"'
+    verb = [sys.executable, "-m", "mailctl", "apply", "-y", "--root", "host"]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", *verb], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == ExitCode.FAILED, done.stderr
+    assert f"MB are free below {tmp_path}/host/etc/postfix" in done.stderr
+    assert "nothing was changed" in done.stderr
+
+
 def test_render_writes_a_tree_that_it_may_replace(run: Run, tmp_path: Path) -> None:
     assert run("render", "-o", "out", root=False).returncode == ExitCode.OK
     out = tmp_path / "out"
