@@ -1,0 +1,1 @@
+"""mailctl tls: the certificates of the spec."""
