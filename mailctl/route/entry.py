@@ -14,6 +14,9 @@ from mailctl.route.model import NULL_SENDER, AddressClass, Mail, Step, StepKind
 from mailctl.route.places import Places
 from mailctl.route.server import Server, words
 
+SENDER_STAGE = "sender"
+STAGES = ("client", SENDER_STAGE, "relay", "recipient")
+LOGIN_STAGES = (SENDER_STAGE, "recipient")
 TAKES_ARGUMENT = ("check_policy_service", "check_sender_access", "check_sasl_access")
 
 
@@ -58,20 +61,15 @@ class _Smtpd:
 
     def _verdicts(self) -> Iterator[_Verdict | None]:
         yield self._refused_login()
-        for restrictions in self._lists():
-            yield self._walk(words(restrictions))
-        yield self._unlisted_sender()
+        prefix, stages = ("mailctl_submission", LOGIN_STAGES) if self.mail.login else ("smtpd", STAGES)
+        for stage in stages:
+            yield self._walk(words(self.server.parameter(f"{prefix}_{stage}_restrictions")))
+            if stage == SENDER_STAGE:
+                yield self._unlisted_sender()
         yield self._unlisted_recipient()
 
     def _who(self) -> str:
         return f"login {self.mail.login} on ports 587 and 465" if self.mail.login else "outside on port 25"
-
-    def _lists(self) -> Iterator[str]:
-        if self.mail.login:
-            names = [f"mailctl_submission_{stage}_restrictions" for stage in ("sender", "recipient")]
-        else:
-            names = [f"smtpd_{stage}_restrictions" for stage in ("client", "sender", "relay", "recipient")]
-        return map(self.server.parameter, names)
 
     def _walk(self, restrictions: tuple[str, ...]) -> _Verdict | None:
         items = iter(restrictions)
