@@ -83,7 +83,7 @@ def _read_file(name: str, folder: Path) -> Secret:
     if len(content) > LONGEST_SECRET:
         raise ValueError(f"the secret file {str(path)!r} is longer than {LONGEST_SECRET} bytes")
     try:
-        return Secret(content.decode().rstrip("\r\n"), f"file {name}")
+        return Secret(content.decode().rstrip("\r\n"), f"file {name}", path)
     except UnicodeDecodeError:
         raise ValueError(f"the secret file {str(path)!r} is not UTF-8 text") from None
 

@@ -119,7 +119,7 @@ class _Check:
             yield self._error(message, f"clients refuse {facts.algorithm} keys below {shortest} bits; make a new one")
 
     def _chain_problems(self, facts: Facts) -> Iterator[Problem]:
-        """Each certificate is issued by the next one in the file, RFC 5246 section 7.4.2; not every client sorts them."""
+        """Each certificate is issued by the next one, RFC 5246 section 7.4.2; not every client sorts them."""
         for number, ((_, issuer), (subject, _)) in enumerate(zip(facts.chain, facts.chain[1:], strict=False), 1):
             if issuer != subject:
                 message = (
