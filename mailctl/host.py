@@ -131,7 +131,6 @@ class Host(Protocol):
         """
 
 
-
 def create_whole(
     host: Host, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root"
 ) -> None:
@@ -287,7 +286,7 @@ class LocalHost:
     def create(self, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root") -> None:
         real = self.path(path)
         descriptor = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "wb") as file:
+        with _naming(real), open(descriptor, "wb") as file:
             self._own(descriptor, owner, group)
             os.fchmod(descriptor, mode)
             file.write(content)
@@ -298,7 +297,7 @@ class LocalHost:
         real = self.path(path)
         is_new = not real.exists()
         descriptor = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode)
-        with open(descriptor, "ab") as file:
+        with _naming(real), open(descriptor, "ab") as file:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
@@ -376,10 +375,21 @@ def _content(file: BinaryIO) -> bytes:
     return file.read()
 
 
+@contextmanager
+def _naming(real: Path) -> Iterator[None]:
+    """Say which file it was where the system does not: write(2) and fsync(2) know no names."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(real)
+        raise
+
+
 def _sync(real: Path) -> None:
     descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        os.fsync(descriptor)
+        with _naming(real):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

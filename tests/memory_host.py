@@ -37,13 +37,18 @@ class Node:
 
 @dataclass
 class MemoryHost:
-    """A live host whose user is root. `programs` answers by name; a program not named there succeeds in silence."""
+    """A live host whose user is root. `programs` answers by name; a program not named there succeeds in silence.
+
+    `root_only` names what lies beyond the reach of an ordinary user.
+    """
 
     nodes: dict[PurePosixPath, Node] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
     missing_programs: set[str] = field(default_factory=set)
     missing_users: set[str] = field(default_factory=set)
     symlinks: set[PurePosixPath] = field(default_factory=set)
+    root_only: set[PurePosixPath] = field(default_factory=set)
+    is_ordinary_user: bool = False
     free: int = 2**40
     effects: int = 0
     fail_at: int = 0
@@ -83,7 +88,7 @@ class MemoryHost:
         return True
 
     def is_root(self) -> bool:
-        return True
+        return not self.is_ordinary_user
 
     def sets_owners(self) -> bool:
         return True
@@ -108,6 +113,7 @@ class MemoryHost:
 
     def read(self, path: PurePosixPath) -> bytes | None:
         self._need_power()
+        self._need_right(path)
         node = self.nodes.get(path)
         return node.content if node else None
 
@@ -124,6 +130,7 @@ class MemoryHost:
 
     def list_directory(self, path: PurePosixPath) -> list[str]:
         self._need_power()
+        self._need_right(path)
         return sorted(each.name for each in self.nodes if each.parent == path and each != path)
 
     def make_directory(self, path: PurePosixPath, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
@@ -209,6 +216,10 @@ class MemoryHost:
     def _need_power(self) -> None:
         if self.is_off:
             raise PowerCut
+
+    def _need_right(self, path: PurePosixPath) -> None:
+        if self.is_ordinary_user and any(path.is_relative_to(each) for each in self.root_only):
+            raise PermissionError(13, "Permission denied", str(path))
 
     def _set(self, path: PurePosixPath, content: bytes | None, mode: int, owner: str, group: str) -> None:
         self.nodes[path] = Node(content, mode, owner, group, len(self.nodes) * SECOND, next(self._inodes))

@@ -36,7 +36,7 @@ from mailctl.errors import BusyError, MailctlError, Problem, UsageError
 from mailctl.host import Host
 from mailctl.plan.make import service_actions, still_holds
 from mailctl.plan.model import Plan
-from mailctl.plan.stored import ORIGINALS, Meta, read_current, read_numbers, tables_dir
+from mailctl.plan.stored import ORIGINALS, Meta, read_current, read_meta, read_numbers, tables_dir
 from mailctl.plan.text import render_summary, render_text
 from mailctl.spec.model import Spec
 from mailctl.target import Target
@@ -108,7 +108,7 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
 
 
 def choose_generation(host: Host, target: Target, number: int | None) -> int:
-    """The generation to go back to: `number`, or the one before the one that serves; 0 where there is none before.
+    """The generation to go back to: `number`, or the one that served before the one that does; 0 where none did.
 
     Raises:
         UsageError: nothing serves that could be gone back from, or there is no such generation.
@@ -118,7 +118,11 @@ def choose_generation(host: Host, target: Target, number: int | None) -> int:
         raise UsageError("nothing to go back from: nothing was applied", hint="`mailctl history` lists generations")
     if number is not None and number not in numbers:
         raise UsageError(f"there is no generation {number}", hint="`mailctl history` lists those there are")
-    return number if number is not None else max(each for each in numbers if each < current)
+    if number is not None:
+        return number
+    previous = read_meta(host, target, current).previous
+    # Where that one was pruned, the newest of those before it.
+    return max(each for each in numbers if each <= previous)
 
 
 @contextmanager
@@ -195,6 +199,7 @@ def _meta(plan: Plan, order: Order, number: int) -> Meta:
     tables = tables_dir(plan.tree)
     return Meta(
         number=number,
+        previous=plan.number or ORIGINALS,
         time=_now(),
         who=order.who,
         summary=render_summary(plan).removeprefix("Plan: "),

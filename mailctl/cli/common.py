@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +37,7 @@ class Session:
         self.quiet = False
         self.no_input = False
         self.yes = False
+        self._spec: Spec | None = None
 
     @property
     def host(self) -> LocalHost:
@@ -59,7 +60,8 @@ class Session:
         """
         from mailctl.spec.load import load_spec
 
-        return load_spec(self.find_spec(), self.host_name)
+        self._spec = load_spec(self.find_spec(), self.host_name)
+        return self._spec
 
     def require_trusted(self, spec: Spec) -> None:
         """Refuse to act as root on a spec that somebody else could have written.
@@ -120,11 +122,19 @@ class Session:
         if self.json:
             self.emit("", {"error": error.message, "diagnostics": [each.as_json() for each in _diagnostics(error)]})
             return
-        for problem in error.problems:
+        for problem in self._with_excerpts(error.problems):
             self._complain(str(problem))
         self._complain(f"{click.style('mailctl:', fg='red')} {printable(error.message)}{suffix}")
         if error.hint:
             self._complain(f"    hint: {printable(error.hint)}")
+
+    def _with_excerpts(self, problems: Sequence[Problem]) -> Sequence[Problem]:
+        """What a component finds in the spec shows the line of the spec as well."""
+        if self._spec is None:
+            return problems
+        from mailctl.spec.load import with_excerpts
+
+        return with_excerpts(problems, self._spec)
 
     def _complain(self, line: str) -> None:
         # The context of click, and the colour it knows, is gone when a run fails.

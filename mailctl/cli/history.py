@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailctl.cli.common import Session, common_options
+from mailctl.errors import NeedsRootError
 
 if TYPE_CHECKING:
     from mailctl.plan.stored import Meta
@@ -23,12 +24,18 @@ def history(session: Session) -> None:
     """
     from mailctl.plan.stored import read_current, read_meta, read_numbers
 
-    session.require_root("history")
+    require_reader(session, "history")
     target, host = session.target(), session.host
     current = read_current(host, target)
     found = [read_meta(host, target, number) for number in reversed(read_numbers(host, target))]
     data = {"current": current, "generations": [{**asdict(meta), "current": meta.number == current} for meta in found]}
     session.emit(_table(found, current), data)
+
+
+def require_reader(session: Session, verb: str) -> None:
+    """Refuse early where the verb would read what only root may."""
+    if session.host.is_live() and not session.host.is_root():
+        raise NeedsRootError(f"{verb} reads what earlier applies kept, which only root may", hint="run it with sudo")
 
 
 def _table(found: list[Meta], current: int | None) -> str:

@@ -16,7 +16,7 @@ from mailctl.errors import ExitCode
 @common_options
 @click.pass_obj
 def rollback(session: Session, number: int | None, overwrite: bool) -> int:
-    """Put generation NUMBER back; the one before the current where none is given.
+    """Put generation NUMBER back; where none is given, the one that served before.
 
     0 is the state before the first apply. The spec is not read: rollback works where it is broken or gone.
     """

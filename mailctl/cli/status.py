@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailctl.cli.common import Session, common_options
+from mailctl.cli.history import require_reader
 from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def status(session: Session) -> int:
     """
     from mailctl.apply.status import read_status
 
-    session.require_root("status")
+    require_reader(session, "status")
     found = read_status(session.host, session.target())
     session.emit("\n".join(_lines(found)), found.as_json())
     return ExitCode.OK if found.is_well else ExitCode.FAILED

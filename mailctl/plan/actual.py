@@ -21,10 +21,10 @@ Known = RenderedFile | Entry
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """Files and directories found; `unreadable` are those this user may not read."""
+    """Files and directories found; `unreadable` names those this user may not read."""
 
     tree: Tree
-    unreadable: frozenset[PurePosixPath]
+    unreadable: frozenset[str]
     problems: tuple[Problem, ...]
 
 
@@ -82,7 +82,7 @@ def without_owner(host: Host, tree: Tree) -> Tree:
 class _Reader:
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.unreadable: list[PurePosixPath] = []
+        self.unreadable: list[str] = []
         self.problems: list[Problem] = []
 
     def read(self, path: PurePosixPath, known: Known) -> RenderedFile | None:
@@ -92,7 +92,7 @@ class _Reader:
                 return None
             content = self.host.read(path) or b""
         except PermissionError:
-            self.unreadable.append(path)
+            self.unreadable.append(path.name if known.is_table else str(path))
             self._note(path, "cannot be read without root; it is not compared", Severity.WARNING)
             return None
         return RenderedFile(path, content, state.mode, state.owner, state.group, known.is_secret, known.is_table)

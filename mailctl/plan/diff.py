@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from mailctl.errors import printable
 from mailctl.plan.model import Change, DirectoryChange
@@ -15,12 +14,12 @@ LONGEST_ALIGNED = 2000
 CONTEXT = 1
 
 
-def diff_files(before: Tree, after: Tree, unknown: frozenset[PurePosixPath] = frozenset()) -> Iterator[Change]:
-    """Every file that differs in content, mode or owner; tables are matched by name, `unknown` paths left out."""
+def diff_files(before: Tree, after: Tree, unknown: frozenset[str] = frozenset()) -> Iterator[Change]:
+    """Every file that differs in content, mode or owner; tables are matched by name, `unknown` names left out."""
     old, new = _by_identity(before), _by_identity(after)
     for identity in sorted(old.keys() | new.keys()):
         was, becomes = old.get(identity), new.get(identity)
-        if not any(file and file.path in unknown for file in (was, becomes)) and not _same(was, becomes):
+        if identity[1] not in unknown and not _same(was, becomes):
             yield Change(was, becomes)
 
 

@@ -120,7 +120,8 @@ def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Pl
     after = before if is_empty or not stored.is_readable else wanted.inventory(before.salt)
     drift = tuple(_drift(stored, actual, desired))
     # Before the first apply the services run with files nobody here wrote: whatever they say, all is new to them.
-    services = service_actions(actual.tree if stored.number else Tree({}), desired)
+    is_first = stored.is_readable and not stored.number
+    services = service_actions(Tree({}) if is_first else actual.tree, desired)
     return Plan(
         effects=diff_inventories(before, after, wanted.find_origin),
         changes=changes,

@@ -30,9 +30,13 @@ COMPLETE = ".complete"
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What is known of a generation; `time` is UTC in ISO 8601, `tables` the digest its lookup tables have."""
+    """What is known of a generation; `time` is UTC in ISO 8601, `tables` the digest its lookup tables have.
+
+    `previous` is the generation that served until it was applied; 0 where none of ours did.
+    """
 
     number: int
+    previous: int
     time: str
     who: str
     summary: str
@@ -162,8 +166,10 @@ def read_original_manifest(host: Host, target: Target) -> Manifest:
 
 def read_originals(host: Host, target: Target, paths: Iterable[PurePosixPath]) -> list[RenderedFile]:
     """What was at `paths` before mailctl first wrote them; nothing for paths where no file was."""
-    entries = read_original_manifest(host, target).entries
-    found = [entries[path] for path in paths if path in entries and entries[path].sha256 is not None]
+    wanted = list(paths)
+    # Nothing is read for nothing: without root nothing could be.
+    entries = read_original_manifest(host, target).entries if wanted else {}
+    found = [entries[path] for path in wanted if path in entries and entries[path].sha256 is not None]
     return _read_files(host, target, ORIGINALS, found)
 
 

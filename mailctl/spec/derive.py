@@ -160,10 +160,9 @@ def sender_owners(spec: Spec) -> Mapping[str, tuple[str, ...]]:
     for address, row in rows.items():
         if address not in users:
             owners.setdefault(address, {}).update(dict.fromkeys(reachable_logins(row.targets, rows, users)))
-    for domain, record in spec.domains.items():
-        for name, mailbox in record.mailboxes.items():
-            for sender in _resolve_all(mailbox.send_as, domain):
-                owners.setdefault(sender, {})[f"{name}@{domain}"] = None
+    for address, mailbox in _mailboxes(spec):
+        for sender in mailbox.send_as and _resolve_all(mailbox.send_as, address.rpartition("@")[2]):
+            owners.setdefault(sender, {})[address] = None
     return {address: tuple(sorted(found)) for address, found in sorted(owners.items()) if found}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mailctl.spec.origins import Path
 
 # Guessing among more names takes longer than it helps.
-MOST_NAMES = 20_000
+MOST_NAMES = 5_000
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -26,7 +26,9 @@ def alias_beside_mailbox(spec: Spec) -> Iterator[Problem]:
     if not hosts_mail(spec):
         return
     for domain, record in spec.domains.items():
-        for name in record.aliases.keys() & record.mailboxes.keys():
+        for name in record.aliases:
+            if name not in record.mailboxes:
+                continue
             path = ("domains", domain, "aliases", name)
             first = spec.origins.find_key(("domains", domain, "mailboxes", name))
             message = f"{name!r} is a mailbox too: the alias would take its mail away"

@@ -17,6 +17,9 @@ from mailctl.spec.values import format_size
 
 SpecPath = tuple[str | int, ...]
 
+# More than anybody reads, and than are shown once they stand in the order of their lines.
+MOST_FINDINGS = 1000
+
 # Where a record holds one, what else stands there under a wrong key, or instead of the record, may be one too.
 PASSWORD = "password"  # noqa: S105
 _KEY = "[key]"
@@ -28,7 +31,7 @@ _WANTS_LIST = ("tuple_type", "list_type")
 
 def shape_problems(error: ValidationError, places: FilePlaces) -> Iterator[tuple[SpecPath, Problem]]:
     """One problem for each finding, with the path of the value it is about."""
-    for each in error.errors(include_url=False, include_input=False):
+    for each in error.errors(include_url=False, include_input=False)[:MOST_FINDINGS]:
         is_key = _KEY in each["loc"]
         path = tuple(part for part in each["loc"] if part != _KEY and not _FORM.fullmatch(str(part)))
         if each["type"] == "too_short" and places.value(path):

@@ -135,7 +135,8 @@ def read_source(path: Path) -> SourceFile:
     try:
         content = _read_regular(path)
     except OSError as error:
-        raise _unreadable(path, f"cannot read it: {(error.strerror or str(error)).lower()}") from error
+        reason = error.strerror or str(error)
+        raise _unreadable(path, f"cannot read it: {reason[:1].lower()}{reason[1:]}") from error
     try:
         text = content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -221,6 +221,8 @@ def read_scalars(source: SourceFile, last_line: int) -> Iterator[Scalar]:
             return
         if isinstance(event, yaml.CollectionStartEvent):
             frames.append((isinstance(event, yaml.MappingStartEvent), None, pack(mark.line, mark.column)))
+            if len(frames) > DEEPEST_NESTING:  # libyaml takes quadratic time
+                raise NotYamlError("nested too deep")
             continue
         if isinstance(event, yaml.CollectionEndEvent):
             frames.pop()

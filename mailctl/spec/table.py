@@ -25,7 +25,8 @@ class TableFile(SourceFile):
     def origin(self, place: Place) -> Origin:
         # In a table a place is a line and the number of a cell: columns are worked out only when somebody asks.
         line, index = unpack(place)
-        return Origin(self.name, line + 1, self.cells(line)[index][0] + 1)
+        cells = self.cells(line)
+        return Origin(self.name, line + 1, cells[min(index, len(cells) - 1)][0] + 1)
 
     def cells(self, line: int) -> list[Span]:
         """Where the cells of a line begin and end, in characters from 0."""
@@ -36,7 +37,7 @@ class TableFile(SourceFile):
 class Table:
     """What a table holds: mailboxes by domain and localpart, both as written, and what is wrong with it.
 
-    The first row names the columns; `send_as` and `deliver_to` hold several values apart by spaces; an empty cell
+    The first line names the columns; `send_as` and `deliver_to` hold several values apart by spaces; an empty cell
     is a key that is not given.
     """
 
@@ -54,7 +55,8 @@ class Table:
 
     def _read(self) -> None:
         rows = self._rows()
-        _, self.columns = next(rows, (0, []))
+        line, columns = next(rows, (0, []))
+        self.columns = columns if line == 0 else []
         self._check_header()
         if self.problems:
             return
@@ -88,7 +90,7 @@ class Table:
             elif name in self.columns[:index]:
                 self._report(0, index, f"the column {name!r} is repeated")
         if ADDRESS not in self.columns and not self.problems:
-            self._report(0, 0, "no column 'address'", f"the first row names the columns: {', '.join(COLUMNS)}")
+            self._report(0, 0, "no column 'address'", f"the first line names the columns: {', '.join(COLUMNS)}")
 
     def _add(self, line: int, cells: list[str]) -> None:
         index = self.columns.index(ADDRESS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -31,7 +32,7 @@ _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _SELECTOR = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_SIZE = re.compile(r"(\d{1,15})([KMGT]?)")
+_SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -137,15 +138,20 @@ def parse_alias_key(text: str) -> str:
     if "(?" in pattern or re.search(r"\\[^dws.\-+*?()\[\]{}|^$\\]", pattern):
         raise ValueError(f"{value!r} uses a construct that differs between engines; keep to plain groups and classes")
     try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+        with warnings.catch_warnings():
+            # What Python warns of (`[[`, `--`, `&&` in a class) is what engines read differently.
+            warnings.simplefilter("error")
+            re.compile(pattern)
+    except (re.error, FutureWarning) as error:
+        raise ValueError(f"{value!r} is not a regular expression: {_lower(str(error))}") from error
     return value
 
 
 def parse_sender_pattern(text: str) -> str:
     """An envelope sender of a route: an address or `@domain`."""
     value = _text(text, "a sender")
+    if "@" not in value:
+        raise ValueError(f"{value!r} is no sender; write '@{value}' for a whole domain, or 'localpart@domain'")
     return f"@{parse_domain(value[1:])}" if value.startswith("@") else parse_address(value)
 
 
@@ -210,7 +216,7 @@ def parse_host(text: str) -> str:
 def parse_port(text: Any) -> int:
     """A TCP port, 1 to 65535, in decimal digits."""
     digits = str(text)
-    if not re.fullmatch(r"[1-9]\d{0,4}", digits) or int(digits) > 65535:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", digits) or int(digits) > 65535:
         raise ValueError(f"{digits!r} is not a port; write a number from 1 to 65535")
     return int(digits)
 
@@ -315,6 +321,10 @@ def _text(value: Any, what: str) -> str:
     if not value.isprintable():
         raise ValueError(f"{value!r} holds a control character")
     return value
+
+
+def _lower(text: str) -> str:
+    return f"{text[:1].lower()}{text[1:]}"
 
 
 def _kind(value: Any) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from lab_kit import Lab, password_hash, write_example
+
+from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
 
 pytestmark = pytest.mark.real
 
@@ -80,8 +83,10 @@ def test_a_new_mailbox_gets_mail_at_once_and_a_rollback_refuses_it_again(lab: La
     assert "Plan: 1 to add, 0 to change, 0 to remove. Postfix: reload." in said
     assert lab.send(STRANGER, "carol@example.org", subject="welcome").is_accepted
     lab.wait_for_mail("carol@example.org", "welcome")
+    assert lab.sandbox.run(["doveadm", "auth", "test", "carol@example.org", "pw-carol"]).returncode == 0
     assert lab.mailctl("rollback", "-y").returncode == 0
     assert lab.send(STRANGER, "carol@example.org").replies["carol@example.org"].code == 550
+    assert lab.sandbox.run(["doveadm", "auth", "test", "carol@example.org", "pw-carol"]).returncode != 0
 
 
 def test_a_new_password_holds_at_once_however_quickly_it_changes(lab: Lab, spec: Path) -> None:
@@ -143,6 +148,30 @@ def test_while_another_apply_runs_the_second_is_refused(lab: Lab, spec: Path) ->
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "another mailctl is writing to this host" in apply(lab, exit_code=75)
     assert "Generation" in apply(lab)
+
+
+@pytest.mark.parametrize("step", ["begin", "prepare", "replace"])
+def test_a_terminated_apply_is_undone_and_says_so(lab: Lab, spec: Path, step: str) -> None:
+    before = contents(lab)
+    add_mailbox(spec, "gina")
+    # The signal goes to mailctl itself as soon as its journal says that it is there.
+    script = f"""
+        "$@" & pid=$!
+        until grep -qs '"{step}"' /var/lib/mailctl/journal/*; do kill -0 $pid || break; done
+        kill -TERM $pid; wait $pid; echo "exit $?" >&2
+    """
+    environment = [f"{name}={value}" for name, value in PYTHON_ENVIRONMENT.items()]
+    verb = ("env", *environment, sys.executable, "-P", "-m", "mailctl", "-f", str(spec), "apply", "-y")
+    done = lab.sandbox.run(["sh", "-c", script, "sh", *verb])
+    said = done.stderr.decode()
+    if "exit 0" in said:
+        pytest.fail(f"the signal came too late\n{said}")
+    assert "exit 130" in said, said
+    assert contents(lab) == before
+    was_late = "the old configuration is back and serves" in said
+    assert was_late or (step != "replace" and "nothing was changed" in said), said
+    assert lab.mailctl("status").returncode == 0
+    assert lab.send(STRANGER, "gina@example.org").replies["gina@example.org"].code == 550
 
 
 def test_history_and_status_say_what_serves(lab: Lab, spec: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path, PurePosixPath
@@ -123,3 +124,13 @@ def test_free_space_is_asked_of_the_nearest_folder_there_is(host: LocalHost) -> 
     assert host.free_bytes(PurePosixPath("/not/there/yet")) == pytest.approx(
         os.statvfs(host.root).f_bavail * os.statvfs(host.root).f_frsize, rel=0.1
     )
+
+
+def test_a_failed_write_says_which_file(host: LocalHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as failure:
+        host.create(FILE, b"one", 0o644)
+    assert failure.value.filename == str(host.path(FILE))

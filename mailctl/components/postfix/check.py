@@ -58,13 +58,14 @@ def _postconf_problems(host: Host, spec: Spec, target: Target, folder: PurePosix
 
 def _postconf_problem(spec: Spec, path: PurePosixPath, line: str) -> Problem:
     unused = re.search(r"unused parameter: (\w+)=", line)
-    if unused and unused[1] in spec.postfix.main:
-        name = unused[1]
+    if not unused:
+        return Problem(Origin(str(path)), path.name, line)
+    name = unused[1]
+    message = f"this Postfix knows no parameter {name!r}"
+    if name in spec.postfix.main:
         origin = spec.origins.find_key(("postfix", "main", name))
-        return Problem(
-            origin, f"postfix.main.{name}", f"this Postfix knows no parameter {name!r}", hint="see postconf(5)"
-        )
-    return Problem(Origin(str(path)), path.name, line)
+        return Problem(origin, f"postfix.main.{name}", message, hint="see postconf(5)")
+    return Problem(Origin(str(path)), path.name, message, hint="install the security updates of your distribution")
 
 
 def _value_problems(host: Host, spec: Spec) -> Iterator[Problem]:

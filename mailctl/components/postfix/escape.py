@@ -16,7 +16,6 @@ SPEC_KEYS = {
     "mydestination": "domains",
     "myhostname": "server.hostname",
     "mynetworks": "server.trusted_networks",
-    "non_smtpd_milters": "domains.*.dkim",
     "relay_domains": "domains, with server.role: backup-mx",
     "relay_recipient_maps": "domains, with server.role: backup-mx",
     "relayhost": "routes",
@@ -30,7 +29,6 @@ SPEC_KEYS = {
     "smtp_sender_dependent_authentication": "relays",
     "smtp_tls_policy_maps": "tls.policies",
     "smtp_tls_security_level": "tls.outbound",
-    "smtpd_milters": "domains.*.dkim",
     "smtpd_sasl_auth_enable": "domains.*.mailboxes",
     "smtpd_sasl_path": "domains.*.mailboxes",
     "smtpd_sasl_type": "domains.*.mailboxes",
@@ -48,6 +46,8 @@ SPEC_KEYS = {
     "virtual_mailbox_maps": "domains.*.mailboxes",
     "virtual_transport": "server.role",
 }
+# Free for another filter as long as no domain is signed here.
+MILTERS = ("smtpd_milters", "non_smtpd_milters", "milter_protocol")
 # Not rendered, and never to be: what they open is not what a spec is for.
 UNSAFE = {
     "config_directory": "mailctl finds its files there",
@@ -59,6 +59,8 @@ UNSAFE = {
     "smtpd_proxy_filter": "it is unsafe with the Postfix of Debian 12",
     "soft_bounce": "mailctl sets it while an apply waits for its confirmation",
 }
+SIGNING_HINT = "set domains.*.dkim instead; without signing the parameter is yours"
+FIXED_HINT = "it has one value on every server of mailctl; docs/components/postfix.md says why"
 OWN_PREFIX = "mailctl_"
 SERVICE_FIELDS = 6  # private unprivileged chroot wakeup maxproc command
 SERVICE_TYPES = ("inet", "unix", "unix-dgram", "fifo", "pass")
@@ -78,7 +80,7 @@ def _parameter_problems(spec: Spec, rendered: Collection[str]) -> Iterator[Probl
         elif name in SPEC_KEYS:
             yield Problem(origin, path, f"{name} is managed by mailctl", hint=f"set {SPEC_KEYS[name]} instead")
         elif name in rendered or name.startswith(OWN_PREFIX):
-            hint = "it has one value on every server of mailctl; docs/components/postfix.md says why"
+            hint = SIGNING_HINT if name in MILTERS else FIXED_HINT
             yield Problem(origin, path, f"{name} is managed by mailctl", hint=hint)
 
 

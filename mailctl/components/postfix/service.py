@@ -53,7 +53,7 @@ def action(before: Tree, after: Tree) -> Action:
         if old.get(name) != new.get(name):
             return Action(NAME, ReloadKind.RESTART, f"{name} changed")
     if ended := sorted(_ended_services(before, after)):
-        return Action(NAME, ReloadKind.RELOAD, f"sessions of {', '.join(ended)} end at once")
+        return Action(NAME, ReloadKind.RELOAD, f"connections to {', '.join(ended)} end at once")
     if any(_content(before, name) != _content(after, name) for name in (MAIN_CF, MASTER_CF)):
         return Action(NAME, ReloadKind.RELOAD)
     return Action(NAME, ReloadKind.NOTHING)

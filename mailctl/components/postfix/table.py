@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -67,7 +67,7 @@ class Table:
             UnsafeValueError: a key or value would open another row.
         """
         if self.kind is not TableKind.PCRE:
-            _refuse_unless(_ADDRESS if self.kind is TableKind.ALIASES else _KEY, (key for key, _ in self.rows))
+            _refuse_unless(_ADDRESS if self.kind is TableKind.ALIASES else _KEY, [key for key, _ in self.rows])
         separator = ": " if self.kind is TableKind.ALIASES else " "
         lines = [f"{key}{separator}{value}" if value else key for key, value in self.rows]
         if not "".join(lines).isprintable():
@@ -79,15 +79,14 @@ def sorted_rows(rows: Mapping[str, str] | Iterable[tuple[str, str]]) -> Rows:
     return tuple(sorted(rows.items() if isinstance(rows, Mapping) else rows))
 
 
-def join_addresses(addresses: Iterable[str]) -> str:
+def join_addresses(addresses: Sequence[str]) -> str:
     """A value that holds a list of addresses.
 
     Raises:
         UnsafeValueError: one of them would be read as two, or as a command, file or variable.
     """
-    found = tuple(addresses)
-    _refuse_unless(_ADDRESS, found)
-    return ", ".join(found)
+    _refuse_unless(_ADDRESS, addresses)
+    return ", ".join(addresses)
 
 
 def pattern_table_rows(patterns: Iterable[tuple[str, tuple[str, ...]]]) -> Rows:
@@ -108,7 +107,7 @@ def _delimited(pattern: str) -> str:
     return f"/{pattern}/"
 
 
-def _refuse_unless(allowed: re.Pattern[str], texts: Iterable[str]) -> None:
-    for text in texts:
-        if not allowed.fullmatch(text):
-            raise UnsafeValueError(f"{text!r} would change the structure of the table")
+def _refuse_unless(allowed: re.Pattern[str], texts: Sequence[str]) -> None:
+    if not all(map(allowed.fullmatch, texts)):
+        culprit = next(text for text in texts if not allowed.fullmatch(text))
+        raise UnsafeValueError(f"{culprit!r} would change the structure of the table")

@@ -46,7 +46,8 @@ def all_tables(spec: Spec) -> tuple[Table, ...]:
 
 
 def table_directory(tables: Iterable[Table], target: Target) -> PurePosixPath:
-    digest = hashlib.sha256()
+    # Tables of another type are other tables: they have to be built.
+    digest = hashlib.sha256(target.table_type.encode())
     for table in tables:
         digest.update(f"{table.kind} {table.name}\n".encode())
         digest.update(_fingerprint(table))

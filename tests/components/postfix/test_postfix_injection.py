@@ -158,3 +158,11 @@ def test_the_escape_hatch_repeats_no_managed_service(key: str, rest: str, spec_o
     with pytest.raises(SpecError) as caught:
         render(bypassing_schema(spec_of("minimal"), "postfix", "master", key, value=rest))
     assert [problem.path for problem in caught.value.problems] == [f"postfix.master.{key}"]
+
+
+def test_milters_are_free_where_nothing_is_signed(spec_of: SpecOf) -> None:
+    milters = {"smtpd_milters": "inet:127.0.0.1:11332"}
+    assert render(bypassing_schema(spec_of("minimal"), "postfix", "main", value=milters))
+    with pytest.raises(SpecError) as caught:
+        render(bypassing_schema(spec_of("full"), "postfix", "main", value=milters))
+    assert "dkim" in caught.value.problems[0].hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import pytest
 
 from mailctl.components import postfix
 from mailctl.target import DEBIAN_12, TableType
-from mailctl.tree import Tree
+from mailctl.tree import RenderedFile, Tree
 
 if TYPE_CHECKING:
     from tests.components.postfix.conftest import ScratchPostfix, SpecOf
@@ -50,3 +51,27 @@ def test_equal_tables_are_the_same_directory(spec_of: SpecOf) -> None:
     tables = [{file.path for file in tree if file.is_table} for tree in (first, second)]
     assert tables[0] == tables[1]
     assert first != second
+
+
+def test_100000_addresses_render_in_linear_time(spec_of: SpecOf) -> None:
+    def seconds(domains: int) -> float:
+        record = spec_of("minimal").domains["example.org"]
+        mailbox = record.mailboxes["ali"]
+        names = [f"user{number}" for number in range(500)]
+        full = record.model_copy(
+            update={
+                "mailboxes": dict.fromkeys(names, mailbox),
+                "aliases": {f"alias.{name}": (name,) for name in names},
+            }
+        )
+        spec = spec_of("minimal").model_copy(
+            update={"domains": {f"d{number}.example": full for number in range(domains)}}
+        )
+        start = time.process_time()
+        files = list(postfix.render(spec, DEBIAN_12))
+        assert sum(file.content.count(b"@") for file in files if isinstance(file, RenderedFile)) > 1000 * domains
+        return time.process_time() - start
+
+    small, large = seconds(10), seconds(100)
+    assert large < 20 * small
+    assert large < 5

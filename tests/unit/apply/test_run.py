@@ -133,6 +133,30 @@ def test_rollback_brings_the_generation_before_back_and_the_next_number_is_new(s
     assert server.apply(OTHER_SPEC) == 3
 
 
+def test_without_a_number_rollback_goes_to_what_served_before(server: Server) -> None:
+    server.apply(SPEC)
+    server.apply(OTHER_SPEC)
+    server.rollback(1)
+    server.apply(many_mailboxes(3))  # generation 3 follows 1, not 2
+    assert choose_generation(server.host, DEBIAN_12, None) == 1
+    server.rollback(1)
+    assert choose_generation(server.host, DEBIAN_12, None) == 0
+
+
+def test_a_table_changed_by_hand_is_kept_and_made_again(server: Server) -> None:
+    server.apply(SPEC)
+    (source,) = (path for path in server.host.files(f"{STATE}/generations") if path.endswith("virtual_alias"))
+    good = server.host.nodes[PurePosixPath(source)].content
+    server.host.put(source, "info@example.org mallory@example.net\n")
+    with pytest.raises(BusyError, match="virtual_alias"):
+        server.apply(SPEC)
+    server.apply(SPEC, overwrite=True)
+    assert server.host.nodes[PurePosixPath(source)].content == good
+    assert [node.content for node in server.host.files(f"{STATE}/overwritten").values()] == [
+        b"info@example.org mallory@example.net\n"
+    ]
+
+
 def test_rollback_to_zero_restores_what_was_found_before_the_first_apply(server: Server) -> None:
     before = server.etc()
     server.apply(SPEC)

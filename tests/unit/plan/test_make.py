@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from mailctl.errors import MailctlError
+from mailctl.errors import MailctlError, NeedsRootError
 from mailctl.plan.diff import diff_files, diff_lines
 from mailctl.plan.model import Action
 from mailctl.plan.text import render_summary, render_text
@@ -49,6 +49,28 @@ def test_another_mode_or_owner_is_a_change(server: Server) -> None:
 def test_a_missing_program_is_a_note_not_a_failure(server: Server) -> None:
     server.host.missing_programs.add("postfix")
     assert "note: postfix: not installed; skipped:" in render_text(server.plan(SPEC))
+
+
+def test_an_ordinary_user_is_told_what_is_not_compared(server: Server) -> None:
+    server.apply(SPEC)
+    current = [path for path in server.host.files(STATE) if path.endswith("current")]
+    server.host.root_only = {service.USERS, PurePosixPath(STATE, "history"), *map(PurePosixPath, current)}
+    server.host.is_ordinary_user = True
+    plan = server.plan(OTHER_SPEC)
+    assert plan.effects == ()
+    assert service.USERS not in [change.path for change in plan.changes]
+    assert service.MAIN_CF in [change.path for change in plan.changes]
+    text = render_text(plan)
+    assert f"note: {service.USERS}: cannot be read without root; it is not compared" in text
+    assert "the effects are not shown" in text
+    assert text.endswith("Postfix: reload.")
+
+
+def test_an_ordinary_user_applies_nothing(server: Server) -> None:
+    server.host.is_ordinary_user = True
+    with pytest.raises(NeedsRootError, match="needs root"):
+        server.apply(SPEC)
+    assert server.host.effects == 0
 
 
 def test_a_file_changed_by_hand_is_pointed_out(server: Server) -> None:
