@@ -52,6 +52,8 @@ def read_plain_secret(value: Any) -> Secret:
     secret = _read_variable(argument) if kind == "env" else _read_file(argument, base_folder(value))
     if not secret.value or not secret.value.isprintable():
         raise ValueError(f"the {secret.origin} must hold one line of printable text")
+    if secret.value != secret.value.strip():
+        raise ValueError(f"the {secret.origin} begins or ends with a space, which Postfix would leave out")
     return secret
 
 
@@ -71,9 +73,9 @@ def _read_file(name: str, folder: Path) -> Secret:
     if ".." in Path(name).parts:
         raise ValueError(f"the file {name!r} climbs with '..'; write its absolute path")
     path = folder / name
-    if path.exists() and not path.is_file():
-        raise ValueError(f"the secret file {str(path)!r} is not a regular file")
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError(f"the secret file {str(path)!r} is not a regular file")
         with path.open("rb") as file:
             content = file.read(LONGEST_SECRET + 1)
     except OSError as error:
