@@ -93,7 +93,8 @@ class Sandbox:
 
     def entering(self, folder: str = "/") -> list[str]:
         """The words before a command line that make it run inside the server, in `folder` of the server."""
-        namespaces = ("--mount", "--net", "--pid", "--uts", "--ipc")
+        # --root: where mailctl itself runs in a chroot, the server has the same one.
+        namespaces = ("--mount", "--net", "--pid", "--uts", "--ipc", "--root")
         return ["nsenter", f"--target={self.server.pid}", *namespaces, f"--wdns={folder}", "--"]
 
     def run(self, argv: Sequence[str | PurePath], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
