@@ -138,7 +138,9 @@ def _lines(path: Path, separators: str) -> Iterator[Record]:
 def _patterns(path: Path) -> Iterator[Record]:
     for line in path.read_text().split("\n"):
         if line and not line.startswith("#"):
-            yield tuple(map(unescaped, re.split(r"[,\s]+", line)))
+            # The pattern ends at its second slash, for none may stand inside.
+            head, slash, value = line.rpartition("/ ")
+            yield (unescaped(head + slash), *re.split(r"[,\s]+", value))
 
 
 def unescaped(pattern: str) -> str:
