@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,7 +115,10 @@ def _included(found: SpecFiles, spec: Path) -> Iterator[tuple[Path, Origin]]:
 
 def _similar_file(spec: Path, name: str) -> str:
     folder = (spec.parent / name).parent
-    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names are all that is wanted
+    except (OSError, ValueError):  # no such folder, or no name a folder can have
+        names = []
     return did_you_mean(Path(name).name, names) or f"looked in {folder}"
 
 
