@@ -35,11 +35,12 @@ class Places:
     def local_alias(self, localpart: str) -> Origin | None:
         return self.origin("local_aliases", localpart) if localpart in self._spec.local_aliases else None
 
-    def quota(self, login: Login) -> Origin:
-        """Where the quota of a mailbox is written: its own, else the default."""
+    def quota(self, login: Login) -> Origin | None:
+        """Where the quota of a mailbox is written: its own, else the default, if anybody wrote one."""
         name, _, domain = login.address.rpartition("@")
-        is_own = self._spec.domains[domain].mailboxes[name].quota is not None
-        return self.origin(*login.path, "quota") if is_own else self.origin("quota", "mailbox")
+        if self._spec.domains[domain].mailboxes[name].quota is not None:
+            return self.origin(*login.path, "quota")
+        return self.origin("quota", "mailbox") if "quota" in self._spec.model_fields_set else None
 
     def recipient_route(self, found: Found) -> Origin | None:
         paths: dict[str, SpecPath] = {}

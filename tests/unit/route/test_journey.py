@@ -168,6 +168,12 @@ def test_each_line_names_its_place(tmp_path: Path) -> None:
     assert (StepKind.QUOTA, "quota: {mailbox: 2G}") in placed
 
 
+def test_a_default_that_nobody_wrote_has_no_place(tmp_path: Path) -> None:
+    text = FULL.replace("quota: {mailbox: 2G}\n", "")
+    (step,) = [each for each in journey(tmp_path, "bob@example.org", text=text).steps if each.kind is StepKind.QUOTA]
+    assert (step.says, step.origin) == ("no limit for the mailbox", None)
+
+
 def test_text_has_a_block_per_address(tmp_path: Path) -> None:
     text = render_text(journey(tmp_path, "nobody@z.example"))
     assert text.startswith("nobody@z.example\n  refused    554 5.7.1: relay access denied")
