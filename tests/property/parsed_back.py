@@ -94,7 +94,9 @@ class Reader:
         return done.stdout.decode()
 
     def _main_cf(self, path: Path) -> Iterator[Record]:
-        for name, value in main_parameters(self._run("postconf", "-c", self._folder, "-n")).items():
+        found = dict(main_parameters(self._run("postconf", "-c", self._folder, "-n")))
+        del found["config_directory"]  # the scratch folder, not the file
+        for name, value in found.items():
             yield (name, value) if name in WHOLE_VALUES else (name, *re.split(r"[,\s]+", value))
 
     def _master_cf(self, path: Path) -> Iterator[Record]:

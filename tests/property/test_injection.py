@@ -29,7 +29,7 @@ from mailctl.target import DEBIAN_12
 from mailctl.tree import Tree
 from tests.property.parsed_back import Reader, RefusedByServiceError, as_read, substituted, unescaped
 
-CASES = int(os.environ.get("MAILCTL_INJECTION_CASES", "2000"))
+CASES = int(os.environ.get("MAILCTL_INJECTION_CASES", "3000"))
 SEED = int(os.environ.get("MAILCTL_INJECTION_SEED", "8"))
 
 HASH = "{SHA512-CRYPT}$6$" + "q" * 80
