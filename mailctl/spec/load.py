@@ -40,12 +40,19 @@ def find_spec(given: Path | None) -> Path:
     if named := os.environ.get(SPEC_VARIABLE):
         return Path(named)
     for path in USUAL_PLACES:
-        if path.exists():
+        if _may_exist(path):
             return path
     raise UsageError(
         f"no spec: neither {' nor '.join(map(str, USUAL_PLACES))} exists",
         hint=f"name one with -f FILE or {SPEC_VARIABLE}, or write a first one with `mailctl init`",
     )
+
+
+def _may_exist(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return True  # in a folder this user may not enter: reading it says so
 
 
 def load_spec(path: Path, host: str | None = None) -> Spec:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from mailctl.spec.nodes import base_folder
+from mailctl.spec.nodes import base_folder, read_regular
 from mailctl.spec.values import Secret
 
 FORMS = ("hash", "file", "env")
@@ -74,16 +74,11 @@ def _read_file(name: str, folder: Path) -> Secret:
         raise ValueError(f"the file {name!r} climbs with '..'; write its absolute path")
     path = folder / name
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError(f"the secret file {str(path)!r} is not a regular file")
-        with path.open("rb") as file:
-            content = file.read(LONGEST_SECRET + 1)
+        content = read_regular(path, LONGEST_SECRET)
     except OSError as error:
         raise ValueError(
             f"cannot read the secret file {str(path)!r}: {(error.strerror or str(error)).lower()}"
         ) from None
-    if len(content) > LONGEST_SECRET:
-        raise ValueError(f"the secret file {str(path)!r} is longer than {LONGEST_SECRET} bytes")
     try:
         return Secret(content.decode().rstrip("\r\n"), f"file {name}", path)
     except UnicodeDecodeError:
