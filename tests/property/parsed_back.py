@@ -18,8 +18,8 @@ Parser = Callable[[Path], Iterator[Record]]
 
 # Values the user writes in Postfix's own syntax, spaces included: one token.
 WHOLE_VALUES = ("bounce_notice_recipient",)
-WHOLE_SERVICE = "qservq"
-WHOLE_SERVICE_OPTION = "qservoptq"
+OWN_SERVICE = "qservq"
+OWN_SERVICE_OPTION = "qservoptq"
 POSTFIX_FILES = ("main.cf", "master.cf")
 ADDED_BY_POSTALIAS = ("@", "YP_LAST_MODIFIED", "YP_MASTER_NAME")
 MOST_KNOWN = 10_000
@@ -101,11 +101,9 @@ class Reader:
 
     def _master_cf(self, path: Path) -> Iterator[Record]:
         for name, rest in master_services(self._run("postconf", "-c", self._folder, "-M")).items():
-            yield (
-                (name, rest)
-                if name.startswith(WHOLE_SERVICE) or WHOLE_SERVICE_OPTION in rest
-                else (name, *rest.split())
-            )
+            # postconf writes the options of the user's own service its own way: that it is one service is what counts.
+            is_own = name.startswith(OWN_SERVICE) or OWN_SERVICE_OPTION in rest
+            yield (name,) if is_own else (name, *rest.split())
 
     def _dovecot_conf(self, path: Path) -> Iterator[Record]:
         done = self._host.run(["doveconf", "-n", "-c", path])
