@@ -22,6 +22,7 @@ OWN_SERVICE = "qservq"
 OWN_SERVICE_OPTION = "qservoptq"
 POSTFIX_FILES = ("main.cf", "master.cf")
 ADDED_BY_POSTALIAS = ("@", "YP_LAST_MODIFIED", "YP_MASTER_NAME")
+TAG_CONDITION = ("if !/\\+/", "endif")
 MOST_KNOWN = 10_000
 SETTLED = 1_000_000_000  # seconds; Postfix programs wait for files that are younger than a second
 GENERATION = re.compile(r"/generations/[0-9a-f]{12}")
@@ -137,7 +138,8 @@ def _lines(path: Path, separators: str) -> Iterator[Record]:
 
 def _patterns(path: Path) -> Iterator[Record]:
     for line in path.read_text().split("\n"):
-        if line and not line.startswith("#"):
+        # Around a pattern that names the tag itself there is no condition.
+        if line and line not in TAG_CONDITION and not line.startswith("#"):
             # The pattern ends at its second slash, for none may stand inside.
             head, slash, value = line.rpartition("/ ")
             yield (unescaped(head + slash), *re.split(r"[,\s]+", value))
