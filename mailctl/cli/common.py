@@ -53,14 +53,17 @@ class Session:
         return find_spec(self.spec_file)
 
     def load_spec(self) -> Spec:
-        """The spec of this host.
+        """The spec of this host: of a fleet the one `--host` names, else the one this machine is by its name.
 
         Raises:
             SpecError: with every problem found.
+            UsageError: which host this is cannot be told.
         """
+        import socket
+
         from mailctl.spec.load import load_spec
 
-        self._spec = load_spec(self.find_spec(), self.host_name)
+        self._spec = load_spec(self.find_spec(), self.host_name, socket.gethostname())
         return self._spec
 
     def require_trusted(self, spec: Spec) -> None:
@@ -174,7 +177,7 @@ OPTIONS = (
         metavar="FILE",
         help="The spec [MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml].",
     ),
-    _option("--host", setting="host_name", metavar="NAME", help="Which of the spec's hosts this is."),
+    _option("--host", setting="host_name", metavar="NAME", help="Which of the spec's hosts this is [by its own name]."),
     _option(
         "--root",
         setting="root",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailctl.errors import Origin, Problem
+from mailctl.spec.fleet import fleet_problems
 from mailctl.spec.foreign import KNOWN_KEYS, is_foreign
 from mailctl.spec.hints import did_you_mean
 from mailctl.spec.nodes import ListNode, MappingNode, SourceFile, UnreadableFileError, read_source
@@ -33,7 +34,6 @@ def read_spec_files(path: Path) -> SpecFiles:
     found = SpecFiles()
     found.root = _read_fragment(found, path, None)
     if found.root is not None:
-        found.problems += _fixed_keys(found.root)
         tables = []
         for file, origin in _included(found, path):
             if str(file) in found.files:
@@ -44,27 +44,8 @@ def read_spec_files(path: Path) -> SpecFiles:
                 _include_fragment(found, found.root, file, origin)
         for file, origin in tables:
             _include_table(found, found.root, file, origin)
+        found.problems += fleet_problems(found.root)
     return found
-
-
-def with_overrides(base: MappingNode, overrides: MappingNode) -> MappingNode:
-    """`base` with the values of `overrides` over it: mappings key by key, everything else as a whole."""
-    merged = base.copy()
-    for key, value in overrides.items():
-        below = base.get(key)
-        if isinstance(value, MappingNode) and isinstance(below, MappingNode):
-            merged[key] = with_overrides(below, value)
-        else:
-            merged.adopt(key, overrides)
-    return merged
-
-
-def _fixed_keys(root: MappingNode) -> Iterator[Problem]:
-    hosts = root.get("hosts")
-    for name, overrides in hosts.items() if isinstance(hosts, MappingNode) else ():
-        for key in ("version", "include", "hosts") if isinstance(overrides, MappingNode) else ():
-            if key in overrides:
-                yield Problem(overrides.key_origin(key), f"hosts.{name}", f"{key!r} is the same for every host")
 
 
 def _read(found: SpecFiles, path: Path, included_at: Origin | None) -> SourceFile | None:

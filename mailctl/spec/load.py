@@ -12,13 +12,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mailctl.errors import Origin, Problem, Severity, SpecError, UsageError
-from mailctl.spec.hints import did_you_mean
-from mailctl.spec.include import SpecFiles, read_spec_files, with_overrides
+from mailctl.spec.fleet import host_of_machine, hosts_of, root_for
+from mailctl.spec.include import SpecFiles, read_spec_files
 from mailctl.spec.messages import SpecPath, shape_problems
 from mailctl.spec.model import Spec
 from mailctl.spec.nodes import MOST_PROBLEMS, MappingNode
 from mailctl.spec.places import FilePlaces, excerpts
 from mailctl.spec.rules import check_rules
+from mailctl.spec.secrets import FORGIVING
 from mailctl.spec.twins import twin_keys
 
 SPEC_VARIABLE = "MAILCTL_SPEC"
@@ -55,15 +56,21 @@ def _may_exist(path: Path) -> bool:
         return True  # in a folder this user may not enter: reading it says so
 
 
-def load_spec(path: Path, host: str | None = None) -> Spec:
-    """The spec at `path`, as it is for one host of a fleet where `host` names it.
+def load_spec(path: Path, host: str | None = None, machine: str | None = None) -> Spec:
+    """The spec at `path`, as it is for one host of a fleet.
+
+    Args:
+        host: which host; without it, the one that `machine` is; without both, the spec without overrides.
+        machine: what the machine calls itself, gethostname(2).
 
     Raises:
         SpecError: with every problem of the spec, in the order of its lines.
-        UsageError: the spec has no such host.
+        UsageError: the spec has no such host, or it has hosts and none is this machine.
     """
     with _no_garbage_collection():
         files = read_spec_files(path)
+        if files.root is not None and host is None and machine is not None:
+            host = host_of_machine(files.root, machine)
         found = _check(files, host)
     if found.spec is None or any(problem.severity is Severity.ERROR for problem in found.problems):
         problems = _presentable(found.problems, files, path)
@@ -85,7 +92,7 @@ def check_spec(path: Path) -> Checked:
         files = read_spec_files(path)
         base = _check(files, None)
         found = list(base.problems)
-        for host in _hosts(files.root):
+        for host in hosts_of(files.root):
             # What one host has no use for another has: warnings are about the spec without overrides.
             errors = [each for each in _check(files, host).problems if each.severity is Severity.ERROR]
             found += [
@@ -107,44 +114,37 @@ def with_excerpts(found: Iterable[Problem], spec: Spec) -> list[Problem]:
 def _check(files: SpecFiles, host: str | None) -> Checked:
     if files.root is None:
         return Checked(None, files.problems)
-    root = _root_for(files.root, host)
+    root = root_for(files.root, host)
     places = FilePlaces(root, files.files)
     found = [*files.problems, *twin_keys(root)]
-    # What YAML could not say is left out of the mapping: what the model says about the same place is no news.
-    seen = {problem.origin for problem in files.problems}
+    readable, is_complete = None, not found
     try:
         spec: Spec | None = Spec.model_validate(root)
+        readable = spec
     except ValidationError as error:
         spec = None
-        shaped = list(shape_problems(error, places))
+        shaped = dict.fromkeys(shape_problems(error, places))
+        try:
+            readable = Spec.model_validate(root, context=FORGIVING)
+        except ValidationError as worse:
+            is_complete = False
+            beyond_secrets = dict.fromkeys(shape_problems(worse, places))
+            shaped |= beyond_secrets
+            readable = _type_what_is_left(root, [path for path, _ in beyond_secrets])
+        # What YAML could not say is left out of the mapping: what the model says about the same place is no news.
+        seen = {problem.origin for problem in files.problems}
         found += [problem for path, problem in shaped if seen.isdisjoint(places.find_both(path))]
-        readable = _type_what_is_left(root, [path for path, _ in shaped])
-    else:
-        readable = spec
     if readable is not None:
         readable.with_origins(places)
-        found += check_rules(readable, is_complete=spec is not None and not found)
+        found += check_rules(readable, is_complete)
     return Checked(spec, found)
 
 
-def _root_for(root: MappingNode, host: str | None) -> MappingNode:
-    if host is None:
-        return root
-    hosts = _hosts(root)
-    if host not in hosts:
-        known = f"hosts in the spec: {', '.join(hosts)}" if hosts else "the spec has no hosts"
-        raise UsageError(f"the spec has no host {host!r}", hint=did_you_mean(host, hosts) or known)
-    overrides = hosts[host]
-    return with_overrides(root, overrides) if isinstance(overrides, MappingNode) else root
-
-
-def _hosts(root: MappingNode | None) -> MappingNode | dict[str, MappingNode]:
-    hosts = root.get("hosts") if root is not None else None
-    return hosts if isinstance(hosts, MappingNode) else {}
-
-
 def _type_what_is_left(root: MappingNode, bad: Iterable[SpecPath]) -> Spec | None:
-    """The spec without the values that could not be read, so that rules about the rest are heard in the same run."""
+    """The spec without the values that could not be read, so that rules about the rest are heard in the same run.
+
+    Secrets that could not be read stay in it as UNREAD.
+    """
     left = root
     paths = set(bad)
     for _ in range(MOST_TRIES):
@@ -153,7 +153,7 @@ def _type_what_is_left(root: MappingNode, bad: Iterable[SpecPath]) -> Spec | Non
         for path in paths:
             left = _without(left, path)
         try:
-            return Spec.model_validate(left)
+            return Spec.model_validate(left, context=FORGIVING)
         except ValidationError as error:
             # Leaving a needed value out makes its mapping fail; the next try leaves out the mapping.
             paths = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
 from mailctl.spec.nodes import base_folder, read_regular
 from mailctl.spec.values import Secret
@@ -24,6 +25,10 @@ HASH = re.compile(
 )
 # For mailboxes that need none (a backup MX stores no mail): a hash that no password ever matches.
 NO_PASSWORD = Secret("{CRYPT}!", "nothing")
+# Stands for one that could not be read, so that everything else of the spec is checked all the same.
+UNREAD = Secret("", "unread")
+# The validation context under which a faulty secret becomes UNREAD.
+FORGIVING = {"faulty secrets": UNREAD}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -93,6 +98,18 @@ def _read_variable(name: str) -> Secret:
     return Secret(os.environ[name], f"variable {name}")
 
 
+def _reader(read: Callable[[Any], Secret]) -> PlainValidator:
+    def validate(value: Any, info: ValidationInfo) -> Secret:
+        try:
+            return read(value)
+        except ValueError:
+            if info.context == FORGIVING:
+                return UNREAD
+            raise
+
+    return PlainValidator(validate)
+
+
 def _schema(*kinds: str) -> WithJsonSchema:
     return WithJsonSchema(
         {
@@ -106,5 +123,5 @@ def _schema(*kinds: str) -> WithJsonSchema:
     )
 
 
-PasswordHash = Annotated[Secret, PlainValidator(read_password_hash), _schema("hash", "file")]
-PlainSecret = Annotated[Secret, PlainValidator(read_plain_secret), _schema("file", "env")]
+PasswordHash = Annotated[Secret, _reader(read_password_hash), _schema("hash", "file")]
+PlainSecret = Annotated[Secret, _reader(read_plain_secret), _schema("file", "env")]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,33 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     os.close(writer)
     assert "Traceback" not in done.stderr
     assert done.returncode == ExitCode.FAILED
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("delay", [0, 0.02, 0.08, 0.5])
+def test_a_signal_ends_it_with_one_sentence_however_early(tmp_path: Path, number: signal.Signals, delay: float) -> None:
+    # It waits for a password; env: a test run in the background ignores Ctrl-C, and so would the program.
+    command = ["env", "--default-signal=INT,TERM,HUP", sys.executable, "-m", "mailctl", "hash"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        while not catches(process.pid, signal.SIGTERM):  # Python itself does not
+            time.sleep(0.001)
+        time.sleep(delay)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.strip()) == (ExitCode.INTERRUPTED, "mailctl: interrupted")
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
+
+
+def test_a_usage_error_is_json_wherever_json_was_asked_for(tmp_path: Path) -> None:
+    done = run("plam", "--json", cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert "did you mean 'plan'?" in json.loads(done.stdout)["error"]
 
 
 AS_NOBODY = """
