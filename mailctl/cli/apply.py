@@ -39,6 +39,7 @@ def apply(
     spec_text = session.find_spec().read_bytes()
     spec, target, host = session.load_spec(), session.target(), session.host
     if not check:
+        session.require_trusted(spec)
         recover(host, target, session.say)
     found = make_plan(spec, target, host)
     if check or found.is_empty:

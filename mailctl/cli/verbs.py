@@ -19,6 +19,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "status": "What serves now, and whether it is well.",
     },
     "Try it": {
+        "route": "What happens to the mail for one address.",
+        "tls": "Check the certificates the spec names.",
         "probe": "Prove over the network that the server is safe.",
         "lab": "A private server in its own namespaces: up, send, read, log, status, down.",
     },
