@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -14,16 +15,38 @@ if TYPE_CHECKING:
     from mailctl.apply.run import Order
 
 
+class Seconds(click.ParamType[float]):
+    """A time such as `90`, `90s`, `2m` or `1h`, from five seconds to a day."""
+
+    name = "time"
+    UNITS: ClassVar = {"": 1, "s": 1, "m": 60, "h": 3600}
+    SHORTEST, LONGEST = 5, 86400
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"([0-9]{1,6})([smh]?)", str(value))
+        seconds = int(match[1]) * self.UNITS[match[2]] if match else 0
+        if not self.SHORTEST <= seconds <= self.LONGEST:
+            self.fail(f"{value!r} is no time from 5s to 24h, such as 120s or 2m", param, ctx)
+        return float(seconds)
+
+
 @click.command()
 @click.option("--check", is_flag=True, help="Only show what would change.")
 @click.option("--diff", is_flag=True, help="Show every line that changes, however many.")
 @click.option("--detailed-exitcode", is_flag=True, help="With --check: exit with 2 where there are differences.")
 @click.option("--allow-destroy", is_flag=True, help="Even where more than 30 % of the addresses go.")
 @click.option("--overwrite", is_flag=True, help="Replace files changed by hand, after keeping a copy.")
+@click.option("--confirm-within", type=Seconds(), metavar="TIME", help="Undone unless confirmed in time (90s, 2m).")
 @common_options
 @click.pass_obj
 def apply(
-    session: Session, check: bool, diff: bool, detailed_exitcode: bool, allow_destroy: bool, overwrite: bool
+    session: Session,
+    check: bool,
+    diff: bool,
+    detailed_exitcode: bool,
+    allow_destroy: bool,
+    overwrite: bool,
+    confirm_within: float | None,
 ) -> int:
     """Make the server what the spec says, or change nothing.
 
@@ -46,7 +69,7 @@ def apply(
         return plan_exit_code(found, detailed_exitcode and check)
     if not session.json:
         show_plan(session, found, verbose=diff)
-    order = make_order(session, spec_text, overwrite=overwrite, allow_destroy=allow_destroy)
+    order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within)
     require_ready(host, target, found, order, spec)
     if not session.confirm("Apply this?"):
         session.say("nothing was changed")
@@ -54,17 +77,27 @@ def apply(
     number = apply_plan(host, target, spec, found, order)
     if session.json:
         show_plan(session, found, applied=number)
-    session.say(f"Generation {number} serves.")
+    session.say(f"Generation {number} serves{_condition(confirm_within)}.")
     return ExitCode.OK
 
 
 def make_order(
-    session: Session, spec_text: bytes = b"", *, overwrite: bool = False, allow_destroy: bool = False
+    session: Session,
+    spec_text: bytes = b"",
+    overwrite: bool = False,
+    allow_destroy: bool = False,
+    confirm_within: float | None = None,
 ) -> Order:
     """Who is at the keyboard, and what he allows."""
     from mailctl.apply.run import Order
 
-    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy)
+    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within)
+
+
+def _condition(confirm_within: float | None) -> str:
+    if confirm_within is None:
+        return ""
+    return f" for {confirm_within:g} s, and refuses nothing for good; `mailctl confirm` keeps it"
 
 
 def _user_name() -> str:

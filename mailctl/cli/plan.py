@@ -30,8 +30,10 @@ def plan(session: Session, detailed_exitcode: bool) -> int:
     target = session.target()
     found = make_plan(session.load_spec(), target, session.host)
     show_plan(session, found)
-    if session.host.is_root() and read_unfinished(session.host, target) is not None:
-        session.say("note: an apply was interrupted; the next apply or rollback ends it first")
+    journal = read_unfinished(session.host, target) if session.host.is_root() else None
+    if journal is not None:
+        what = "waits for `mailctl confirm`" if journal.is_waiting else "was interrupted; the next one ends it first"
+        session.say(f"note: an apply {what}")
     return plan_exit_code(found, detailed_exitcode)
 
 
