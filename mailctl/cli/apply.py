@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -13,6 +14,7 @@ from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from mailctl.apply.run import Order
+    from mailctl.plan.saved import SavedPlan
 
 
 class Seconds(click.ParamType[float]):
@@ -31,6 +33,7 @@ class Seconds(click.ParamType[float]):
 
 
 @click.command()
+@click.argument("saved", metavar="[PLAN]", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--check", is_flag=True, help="Only show what would change.")
 @click.option("--diff", is_flag=True, help="Show every line that changes, however many.")
 @click.option("--detailed-exitcode", is_flag=True, help="With --check: exit with 2 where there are differences.")
@@ -41,6 +44,7 @@ class Seconds(click.ParamType[float]):
 @click.pass_obj
 def apply(
     session: Session,
+    saved: Path | None,
     check: bool,
     diff: bool,
     detailed_exitcode: bool,
@@ -52,6 +56,7 @@ def apply(
 
     Shows the plan, asks, then stages, builds and checks everything before the first live file changes.
     Whatever fails later, Ctrl-C included, puts the old configuration back.
+    PLAN is a file of `mailctl plan --out`: what it showed is done, or nothing.
     """
     from mailctl.apply.recover import recover
     from mailctl.apply.run import apply_plan, require_ready
@@ -59,11 +64,14 @@ def apply(
 
     if not check:
         session.require_root("apply")
+    wanted = _open_saved(session, saved) if saved else None
     spec_text = session.find_spec().read_bytes()
     spec, target, host = session.load_spec(), session.target(), session.host
     if not check:
         recover(host, target, session.say)
     found = make_plan(spec, target, host)
+    if wanted is not None:
+        wanted.require_same(found, spec_text)
     if check or found.is_empty:
         show_plan(session, found, verbose=diff)
         return plan_exit_code(found, detailed_exitcode and check)
@@ -92,6 +100,16 @@ def make_order(
     from mailctl.apply.run import Order
 
     return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within)
+
+
+def _open_saved(session: Session, path: Path) -> SavedPlan:
+    """The saved plan, whose spec and host the session takes over where none was named."""
+    from mailctl.plan.saved import load_saved_plan
+
+    found = load_saved_plan(path)
+    session.spec_file = session.spec_file or Path(found.spec)
+    session.host_name = session.host_name or found.host
+    return found
 
 
 def _condition(confirm_within: float | None) -> str:
