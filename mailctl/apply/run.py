@@ -214,7 +214,7 @@ def _refuse_drift(plan: Plan, order: Order) -> None:
     if plan.drift and not order.overwrite:
         raise BusyError(
             f"changed by hand since generation {plan.number}: {', '.join(map(str, plan.drift))}",
-            hint="take the change into the spec, or add --overwrite: it keeps a copy first",
+            hint="--adopt prints spec lines that keep it, --overwrite replaces it and keeps a copy",
         )
 
 

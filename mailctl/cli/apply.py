@@ -39,6 +39,9 @@ class Seconds(click.ParamType[float]):
 @click.option("--detailed-exitcode", is_flag=True, help="With --check: exit with 2 where there are differences.")
 @click.option("--allow-destroy", is_flag=True, help="Even where more than 30 % of the addresses go.")
 @click.option("--overwrite", is_flag=True, help="Replace files changed by hand, after keeping a copy.")
+@click.option(
+    "--adopt", is_flag=True, help="Print the spec lines that would keep what was changed by hand; apply nothing."
+)
 @click.option("--confirm-within", type=Seconds(), metavar="TIME", help="Undone unless confirmed in time (90s, 2m).")
 @common_options
 @click.pass_obj
@@ -50,6 +53,7 @@ def apply(
     detailed_exitcode: bool,
     allow_destroy: bool,
     overwrite: bool,
+    adopt: bool,
     confirm_within: float | None,
 ) -> int:
     """Make the server what the spec says, or change nothing.
@@ -62,6 +66,7 @@ def apply(
     from mailctl.apply.run import apply_plan, require_ready
     from mailctl.plan.make import make_plan
 
+    check = check or adopt
     if not check:
         session.require_root("apply")
     wanted = _open_saved(session, saved) if saved else None
@@ -72,6 +77,12 @@ def apply(
     found = make_plan(spec, target, host)
     if wanted is not None:
         wanted.require_same(found, spec_text)
+    if adopt:
+        from mailctl.plan.drift import adoption
+
+        lines = list(adoption(found.drift_details, spec.postfix.main))
+        session.emit("\n".join(lines), {"adopt": lines})
+        return ExitCode.OK
     if check or found.is_empty:
         show_plan(session, found, verbose=diff)
         return plan_exit_code(found, detailed_exitcode and check)
