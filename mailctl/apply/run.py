@@ -30,6 +30,7 @@ from mailctl.apply.guard import arm
 from mailctl.apply.journal import Journal, Step, read_unfinished
 from mailctl.apply.preflight import refuse_loss, require_fit
 from mailctl.apply.recover import Say, finish, lock_path, undo
+from mailctl.apply.sessions import end_sessions, removed_logins
 from mailctl.apply.signals import uninterrupted
 from mailctl.apply.staging import build, check, refuse, require_tables, stage_files
 from mailctl.apply.switch import (
@@ -108,6 +109,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             _switch(host, target, journal, plan, order.say)
             if host.is_live():
                 _report(refuse(_verify(host, target, spec), "the new configuration does not serve"), order.say)
+                end_sessions(host, removed_logins(plan, target))
     return number
 
 
@@ -122,6 +124,7 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
             stage_files(host, journal, plan)
             stage_current(host, journal.work, number)
             _switch(host, target, journal, plan, order.say)
+            end_sessions(host, removed_logins(plan, target))
 
 
 def choose_generation(host: Host, target: Target, number: int | None) -> int:
