@@ -15,7 +15,8 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
 finish() {
   if [ "$(id -u)" -eq 0 ]; then mailctl lab down --name "$LAB" --quiet; fi
   rm -f "$OUTPUT"
-  echo "The spec and its secrets are still in $FOLDER; remove them with: rm -r $FOLDER"
+  echo
+  echo "The lab is down. The spec and its secrets are still in $FOLDER; remove them with: rm -r $FOLDER"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
@@ -55,14 +56,16 @@ show "export PATH=${PATH%%:*}:\$PATH"
 show "cd $FOLDER"
 cd "$FOLDER"
 run cp "$EXAMPLE" mailctl.yml
-mkdir -m 700 secrets passwords
+show "umask 077; mkdir secrets passwords"
+umask 077
+mkdir secrets passwords
 for login in ali bob tiny app shop jobs editor; do
   password >"passwords/$login"
-  [ "$login" != ali ] || show "mailctl hash < passwords/ali > secrets/ali"
+  [ "$login" != ali ] || show "openssl rand -hex 12 > passwords/ali; mailctl hash < passwords/ali > secrets/ali"
   mailctl hash <"passwords/$login" >"secrets/$login" || exit 1
 done
 for relay in ses isp; do password >"secrets/$relay"; done
-echo "(the same for every login; the passwords of the relays are random too)"
+echo "(the same for every login; a random password in secrets/ses and secrets/isp for the relays)"
 run mailctl validate
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -109,6 +112,7 @@ expect 1 mailctl lab send --name "$LAB" --port 465 --login bob@example.org --pas
   --from ali@example.org --to friend@faraway.example
 
 chapter "A full mailbox is refused while the sender is still there"
+show "(write a message of 700 kB into large.eml)"
 { printf 'From: someone@outside.example\nTo: tiny@example.org\nSubject: large\n\n'
   head -c 700000 /dev/zero | tr '\0' 'x' | fold -w 76; echo; } >large.eml
 to_tiny=(mailctl lab send --name "$LAB" --from someone@outside.example --to tiny@example.org --eml large.eml --wait)
@@ -132,10 +136,10 @@ run mailctl lab status --name "$LAB"
 
 cat <<END
 
-${bold}That was one YAML file.${plain} What next:
+${bold}That was one YAML file.${plain} What next (with the PATH of the first line above, and as root for labs):
   mailctl init                     a first spec for your own server, from a few answers
   mailctl explain                  every key of the spec
-  sudo mailctl lab up              keep a lab of your own; then: mailctl lab send, read, log, status, down
+  mailctl lab up                   keep a lab of your own; then: mailctl lab send, read, log, status, down
   mailctl plan --root ./out        what it would write, without touching anything
   docs/README.md                   the documentation
 END

@@ -1,3 +1,3 @@
-from mailctl.cli import main
+from mailctl.entry import main
 
 main()

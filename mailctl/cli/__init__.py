@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from mailctl import __version__
+from mailctl.apply.signals import STOPPING
 from mailctl.cli.common import Session, common_options
 from mailctl.cli.verbs import SECTIONS, VERBS
 from mailctl.errors import ExitCode, MailctlError
@@ -60,7 +61,6 @@ def mailctl() -> None:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one verb and exit with the code of DESIGN: every failure is a sentence, never a traceback."""
-    _die_politely_on(signal.SIGTERM, signal.SIGHUP)
     arguments = list(sys.argv[1:] if argv is None else argv)
     session = Session()
     try:
@@ -73,17 +73,18 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str], session: Session) -> int:
     try:
+        _hear_signals()
         lab, arguments = _take_lab_option(arguments)
         if lab is not None:
-            from mailctl.lab import enter
-
-            enter(lab, arguments)
+            return _run_inside(lab, arguments, session)
         result = mailctl.main(arguments, prog_name="mailctl", standalone_mode=False, obj=session)
         return result if isinstance(result, int) else ExitCode.OK
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return ExitCode.USAGE
     except click.UsageError as error:
+        # Options after the mistake were not read.
+        session.json = session.json or "--json" in arguments
         usage = f"\n{error.ctx.get_usage()}" if error.ctx else ""
         session.fail(MailctlError(error.format_message()), suffix=usage)
         return ExitCode.USAGE
@@ -107,6 +108,13 @@ def _run(arguments: list[str], session: Session) -> int:
         return ExitCode.FAILED
 
 
+def _run_inside(lab: str, arguments: list[str], session: Session) -> int:
+    from mailctl.lab import enter
+
+    session.json = "--json" in arguments
+    return enter(lab, arguments)
+
+
 def _take_lab_option(arguments: list[str]) -> tuple[str | None, list[str]]:
     """The lab named by `--lab` or `--lab=NAME`, and the arguments without it."""
     for position, argument in enumerate(arguments):
@@ -125,11 +133,15 @@ def _did_you_mean(word: str) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _die_politely_on(*signals: signal.Signals) -> None:
-    for each in signals:
-        signal.signal(each, _interrupt)
+def _hear_signals() -> None:
+    for each in STOPPING:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    # Like Ctrl-C, so that what a verb undoes for one it undoes for all.
+    # Only the first is heard: what a verb undoes for it, whichever it was, is not to be interrupted again.
+    for each in STOPPING:
+        if signal.getsignal(each) is _interrupt:
+            signal.signal(each, lambda *_: None)
     raise KeyboardInterrupt

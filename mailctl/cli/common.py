@@ -75,7 +75,7 @@ class Session:
     def emit(self, text: str, data: Mapping[str, Any]) -> None:
         """Data on stdout: `text`, or `data` as one JSON object under `--json`."""
         if self.json:
-            click.echo(json.dumps({"format_version": FORMAT_VERSION, **data}, indent=2, ensure_ascii=False))
+            click.echo(json.dumps({"format_version": FORMAT_VERSION, **data}, indent=2))
         elif text:
             click.echo(text)
 

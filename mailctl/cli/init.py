@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import socket
 from collections.abc import Callable
@@ -13,7 +14,13 @@ import click
 from mailctl.cli.common import Session, common_options
 from mailctl.errors import MailctlError, UsageError
 
-ROLES = ("full", "send-only", "relay", "backup-mx")
+ROLES = {
+    "full": "receives, stores and sends mail",
+    "send-only": "only sends, for the programs of this machine",
+    "relay": "passes mail on for trusted networks",
+    "backup-mx": "queues mail while another server is down",
+}
+SCHEMA_NAME = "mailctl.schema.json"
 SPEC_NAME = "mailctl.yml"
 SELECTOR = "mail"
 
@@ -45,7 +52,7 @@ class FirstSpec:
 
 @click.command()
 @click.option("--hostname", metavar="FQDN", help="The server's full name.")
-@click.option("--role", type=click.Choice(ROLES), help="What the server is for.")
+@click.option("--role", type=click.Choice(list(ROLES)), help="What the server is for.")
 @click.option("--domain", metavar="DOMAIN", help="The first hosted domain.")
 @click.option("--mailbox", metavar="LOCALPART", help="The first mailbox (role full).")
 @click.option("--certificate", metavar="FILE", help="Certificate chain, PEM; self-signed where not given.")
@@ -72,8 +79,10 @@ def init(
     if (certificate is None) != (key is None):
         raise UsageError("--certificate and --key go together")
     answer = Questions(session)
-    host_name = answer.ask(hostname, "Full name of the server", socket.getfqdn(), parse_domain)
-    role = answer.ask(role, f"Role ({', '.join(ROLES)})", "full", _parse_role)
+    host_name = answer.ask(hostname, "Full name of the server", _own_name(), parse_domain)
+    if role is None and not answer.is_silent:
+        session.say("\n".join(f"  {name:9}  {meaning}" for name, meaning in ROLES.items()))
+    role = answer.ask(role, "Role", "full", _parse_role)
     first_domain = answer.ask(domain, "First domain", _parent_domain(host_name), parse_domain)
     if mailbox is not None and role != "full":
         raise UsageError(f"--mailbox is for role full, not {role}")
@@ -89,7 +98,7 @@ class Questions:
     def __init__(self, session: Session) -> None:
         self.is_silent = session.no_input or session.yes
 
-    def ask(self, given: str | None, question: str, default: str, parse: Callable[[str], str]) -> str:
+    def ask(self, given: str | None, question: str, default: str | None, parse: Callable[[str], str]) -> str:
         """A parsed answer; an option given is never asked for.
 
         Raises:
@@ -99,7 +108,7 @@ class Questions:
             answer: str = click.prompt(question, default=default, value_proc=_as_click(parse), err=True)
             return answer
         try:
-            return parse(given or default)
+            return parse(given or default or "")
         except ValueError as error:
             raise UsageError(str(error), hint=f"give it by an option; asked was: {question}") from error
 
@@ -120,6 +129,12 @@ def _parse_role(text: str) -> str:
     return text
 
 
+def _own_name() -> str | None:
+    """The machine's fully qualified name, where it has one."""
+    name = socket.getfqdn()
+    return name if "." in name and not name.startswith("localhost") else None
+
+
 def _parent_domain(hostname: str) -> str:
     parent = hostname.partition(".")[2]
     return parent if "." in parent else hostname
@@ -134,8 +149,10 @@ def _write(session: Session, spec_file: Path, view: FirstSpec) -> str:
     """Write the spec and the secret it names; returns the password made for the first mailbox."""
     from mailctl.host import LocalHost
     from mailctl.render import render_template
+    from mailctl.spec.explain import json_schema
     from mailctl.spec.hash import hash_password
 
+    spec_file.parent.mkdir(parents=True, exist_ok=True)
     folder = LocalHost(spec_file.parent)
     password = ""
     if view.mailbox:
@@ -145,6 +162,10 @@ def _write(session: Session, spec_file: Path, view: FirstSpec) -> str:
         hashed = hash_password(session.host, password)
         folder.create(PurePosixPath("/secrets", view.mailbox), f"{hashed}\n".encode(), 0o600)
     folder.create(PurePosixPath("/", spec_file.name), render_template("init/mailctl.yml.j2", view), 0o644)
+    # The first line of the spec names it, so that editors complete and check keys.
+    if not (spec_file.parent / SCHEMA_NAME).exists():
+        schema = json.dumps(json_schema(), indent=2, ensure_ascii=False)
+        folder.create(PurePosixPath("/", SCHEMA_NAME), f"{schema}\n".encode(), 0o644)
     return password
 
 
@@ -155,7 +176,12 @@ def _report(session: Session, spec_file: Path, view: FirstSpec, password: str) -
             f"wrote {spec_file.parent / 'secrets' / view.mailbox}",
             f"password of {view.mailbox}@{view.domain}, shown only now: {password}",
         ]
-    option = "" if spec_file.name == SPEC_NAME else f" -f {spec_file.name}"
+    from mailctl.target import DEBIAN_12
+
+    option = f" -f {session.spec_file}" if session.spec_file else ""
     lines += ["", f"next: mailctl validate{option}", f"      mailctl plan{option}", f"      mailctl apply{option}"]
+    if view.signs:
+        record = DEBIAN_12.dkim_key_dir / view.domain / f"{view.selector}.txt"
+        lines += [f"then publish the DNS record that apply leaves in {record}"]
     data = {"spec": str(spec_file), "mailbox": view.mailbox and f"{view.mailbox}@{view.domain}", "password": password}
     session.emit("\n".join(lines), data)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailctl.cli.common import Session, common_options
+from mailctl.cli.probe import check_options, list_checks, read_password, show_report, split_names
 from mailctl.errors import ExitCode, UsageError, printable
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def send(
         port=int(port),
         tls=tls,
         login=login,
-        password=_password(session, login, password_file) if login else "",
+        password=read_password(session, login, password_file) if login else "",
         source=source,
     )
     outcome = mail.send(running, submission)
@@ -146,7 +147,7 @@ def read(session: Session, name: str, login: str, password_file: Path | None, fo
     """Print the newest message of a mailbox, fetched over IMAPS; exit code 1 when there is none."""
     from mailctl.lab.mail import read_newest
 
-    message = read_newest(_open(session, name), login, _password(session, login, password_file), folder)
+    message = read_newest(_open(session, name), login, read_password(session, login, password_file), folder)
     if message is None:
         session.say(f"{folder} of {login} is empty")
         raise SystemExit(ExitCode.FAILED)
@@ -210,6 +211,24 @@ def world(session: Session, name: str, world_host: str | None, behaviour: str | 
     session.emit("\n".join(f"{each} {fault}" for each, fault in faults.items()), {"faults": dict(faults)})
 
 
+@lab.command()
+@_lab_options
+@check_options
+@click.pass_obj
+def probe(session: Session, name: str, only: str | None, fast: bool, list_only: bool) -> None:
+    """Prove that the lab's server is safe, from its outside world; exit code 1 when a check fails.
+
+    Logins get another password for as long as it takes, and some checks stop services for a moment.
+    """
+    from mailctl.probe import probe_sandbox, select_checks
+
+    if list_only:
+        list_checks(session, only, fast)
+        return
+    spec, checks, running = session.load_spec(), select_checks(split_names(only), fast=fast), _open(session, name)
+    show_report(session, lambda announce: probe_sandbox(running, spec, checks, announce))
+
+
 @lab.command(context_settings={"ignore_unknown_options": True})
 @_lab_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -224,12 +243,3 @@ def exec(session: Session, name: str, command: tuple[str, ...]) -> None:  # noqa
 def printable_lines(text: str) -> str:
     """`text` made safe for a terminal, its line ends kept."""
     return "\n".join(map(printable, text.split("\n")))
-
-
-def _password(session: Session, login: str, file: Path | None) -> str:
-    if file:
-        return file.read_text().rstrip("\r\n")
-    if session.no_input:
-        raise UsageError(f"nobody is there to give the password of {login}", hint="use --password-file")
-    password: str = click.prompt(f"Password of {login}", hide_input=True, err=True)
-    return password

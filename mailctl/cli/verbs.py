@@ -21,7 +21,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "status": "What serves now, and whether it is well.",
     },
     "Try it": {
+        "probe": "Prove over the network that the server is safe.",
         "lab": "A private server in its own namespaces: up, send, read, log, status, down.",
+    },
+    "Read the log": {
+        "log-report": "What the mail log tells: totals, problems and what to do, top lists; for people and monitoring.",
+        "log": "The life of one message (trace), and what a reply means (explain).",
     },
     "Shell": {
         "completion": "Print the completion script for bash, zsh or fish.",

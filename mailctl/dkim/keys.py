@@ -12,6 +12,8 @@ from mailctl.host import Host, create_whole
 from mailctl.target import Target
 
 KEY_MODE = 0o600
+RECORD_MODE = 0o644
+LONGEST_STRING = 255  # bytes of one character-string, RFC 1035 section 3.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class DkimKey:
     domain: str
     selector: str
     path: PurePosixPath
+
+    @property
+    def record_path(self) -> PurePosixPath:
+        """A file with the record to publish, in the form of a zone file, beside the key."""
+        return self.path.with_suffix(".txt")
 
     @property
     def record_name(self) -> str:
@@ -36,18 +43,32 @@ def key_of(target: Target, domain: str, selector: str) -> DkimKey:
 def ensure_key(host: Host, target: Target, key: DkimKey, bits: int) -> bool:
     """Make an RSA key of `bits` where none is: 0600, owned by the signer, in a folder only root writes.
 
-    True when it was made; an existing key is never touched, whatever its length.
+    Beside it goes the DNS record to publish. True when the key was made; an existing key is never touched,
+    whatever its length.
 
     Raises:
         MailctlError: openssl failed.
         UnfitError: openssl or the user opendkim is missing.
     """
-    if host.stat(key.path) is not None:
-        return False
-    host.make_directory(key.path.parent, 0o750, "root", target.opendkim_user)
-    pem = _openssl(host, "genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}")
-    create_whole(host, key.path, pem, KEY_MODE, target.opendkim_user, target.opendkim_user)
-    return True
+    is_new = host.stat(key.path) is None
+    if is_new:
+        host.make_directory(key.path.parent, 0o750, "root", target.opendkim_user)
+        pem = _openssl(host, "genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}")
+        create_whole(host, key.path, pem, KEY_MODE, target.opendkim_user, target.opendkim_user)
+    if is_new or host.stat(key.record_path) is None:
+        create_whole(host, key.record_path, zone_line(key, public_key_record(host, key)), RECORD_MODE)
+    return is_new
+
+
+def zone_line(key: DkimKey, record: str) -> bytes:
+    """A resource record as zone files and most DNS providers take it, RFC 1035 section 5."""
+    return f"{key.record_name}. IN TXT ( {quote_strings(record)} )\n".encode()
+
+
+def quote_strings(text: str) -> str:
+    """`text` as the quoted character-strings of a TXT record."""
+    parts = [text[start : start + LONGEST_STRING] for start in range(0, len(text), LONGEST_STRING)]
+    return " ".join(f'"{part}"' for part in parts)
 
 
 def public_key_record(host: Host, key: DkimKey) -> str:

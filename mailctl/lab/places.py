@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from mailctl.apply.signals import STOPPING
 from mailctl.errors import NeedsRootError, UnfitError, UsageError
 from mailctl.host import LocalHost
 from mailctl.sandbox import Sandbox
@@ -16,6 +20,10 @@ from mailctl.sandbox.settings import STATE
 
 LABS = PurePosixPath("/run/mailctl/lab")
 DEFAULT_NAME = "lab"
+STDIN = 0
+START_TIMEOUT = 2.0  # seconds for nsenter(1) to start its program
+POLL_SECONDS = 0.005
+KILLED = 128  # plus the number of the signal, as shells have it
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -79,18 +87,48 @@ def list_labs(host: LocalHost) -> list[str]:
     return [name for name in names if (lab := find_lab(host, name)) and lab.is_alive()]
 
 
-def enter(name: str, arguments: Sequence[str]) -> NoReturn:
-    """Become `mailctl ARGUMENTS` inside the lab: same program, same spec, the lab's files, network and processes.
+def enter(name: str, arguments: Sequence[str]) -> int:
+    """Run `mailctl ARGUMENTS` inside the lab: same program, same spec, the lab's files, network and processes.
+
+    Returns its exit code. Signals are passed on, so that what an interrupted verb undoes is undone by then.
 
     Raises:
         UnfitError: no such lab is up.
     """
-    become_inside(open_lab(LocalHost(), name), python_module("mailctl", *arguments))
+    lab = open_lab(LocalHost(), name)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    # The blocked signals are inherited: nsenter(1) never dies of one, mailctl inside hears them once it is ready.
+    process = lab.host.spawn(
+        _inside(lab, python_module("mailctl", *arguments)), stdin=STDIN, environment=_environment()
+    )
+    for each in STOPPING:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, lambda number, _: _pass_on(process.pid, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    status = process.wait()
+    return status if status >= 0 else KILLED - status
+
+
+def _pass_on(pid: int, number: int) -> None:
+    """Send a signal to the only child of the nsenter(1) that is `pid`, once there is one."""
+    deadline = time.monotonic() + START_TIMEOUT
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        while not (found := children.read_text().split()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        for child in found:
+            os.kill(int(child), number)
 
 
 def become_inside(lab: Sandbox, argv: Sequence[str]) -> NoReturn:
     """Replace this process by a program inside the lab, in the same folder where that can be seen there."""
+    lab.host.become(_inside(lab, argv), _environment())
+
+
+def _inside(lab: Sandbox, argv: Sequence[str]) -> list[str]:
     here = Path.cwd()
-    folder = str(here) if lab.path(here).is_dir() else "/"
-    environment = os.environ | {"PATH": PYTHON_ENVIRONMENT["PATH"], "PYTHONPATH": PYTHON_ENVIRONMENT["PYTHONPATH"]}
-    lab.host.become([*lab.entering(folder), *argv], environment)
+    return [*lab.entering(str(here) if lab.path(here).is_dir() else "/"), *argv]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PATH": PYTHON_ENVIRONMENT["PATH"], "PYTHONPATH": PYTHON_ENVIRONMENT["PYTHONPATH"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailctl.dkim.keys import key_of, public_key_record
+from mailctl.dkim.keys import key_of, public_key_record, quote_strings
 from mailctl.host import Host
 from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6
 from mailctl.spec.derive import hosts_mail
@@ -12,8 +12,6 @@ from mailctl.spec.model import Spec
 from mailctl.target import Target
 
 Zone = dict[str, dict[str, list[str]]]
-
-LONGEST_STRING = 255  # bytes of one character-string, RFC 1035 section 3.3
 
 
 def server_zone(spec: Spec, key_records: Mapping[str, str]) -> Zone:
@@ -25,7 +23,7 @@ def server_zone(spec: Spec, key_records: Mapping[str, str]) -> Zone:
         # The host name may itself be a hosted domain.
         records = zone.setdefault(domain, {})
         records |= {"MX": _mail_exchangers(spec, domain), "TXT": ['"v=spf1 mx -all"']}
-    return zone | {name: {"TXT": [_quote(record)]} for name, record in key_records.items()}
+    return zone | {name: {"TXT": [quote_strings(record)]} for name, record in key_records.items()}
 
 
 def _mail_exchangers(spec: Spec, domain: str) -> list[str]:
@@ -39,8 +37,3 @@ def read_key_records(host: Host, spec: Spec, target: Target) -> dict[str, str]:
     """The public key record of every DKIM key that `host` has, by its DNS name."""
     keys = [key_of(target, domain, record.dkim.selector) for domain, record in spec.domains.items() if record.dkim]
     return {key.record_name: public_key_record(host, key) for key in keys if host.stat(key.path)}
-
-
-def _quote(text: str) -> str:
-    parts = [text[start : start + LONGEST_STRING] for start in range(0, len(text), LONGEST_STRING)]
-    return " ".join(f'"{part}"' for part in parts)

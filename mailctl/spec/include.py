@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailctl.errors import Origin, Problem
+from mailctl.spec.foreign import KNOWN_KEYS, is_foreign
 from mailctl.spec.hints import did_you_mean
 from mailctl.spec.nodes import ListNode, MappingNode, SourceFile, UnreadableFileError, read_source
 from mailctl.spec.source import read_yaml
-from mailctl.spec.table import Table, TableFile
+from mailctl.spec.table import COLUMNS, Table, TableFile
 from mailctl.spec.values import parse_domain
 
+YAML_SUFFIXES = (".yml", ".yaml")
 TABLE_SUFFIX = ".csv"
 
 
@@ -82,8 +84,19 @@ def _read_fragment(found: SpecFiles, path: Path, included_at: Origin | None) -> 
         return None
     found.files[source.name] = source
     root, problems = read_yaml(source)
+    source.is_foreign = is_foreign(source, root)
+    if source.is_foreign and root:
+        # What else is wrong with it would quote it.
+        problems, root = [_no_spec(source, included_at)], None
     found.problems += problems
     return root
+
+
+def _no_spec(source: SourceFile, included_at: Origin | None) -> Problem:
+    hint = f"keys of a spec: {', '.join(KNOWN_KEYS)}"
+    if included_at is None:
+        return Problem(Origin(source.name), "", "holds no key of a spec", hint)
+    return Problem(included_at, "include", f"{source.name!r} holds no key of a spec", hint)
 
 
 def _included(found: SpecFiles, spec: Path) -> Iterator[tuple[Path, Origin]]:
@@ -100,6 +113,12 @@ def _included(found: SpecFiles, spec: Path) -> Iterator[tuple[Path, Origin]]:
             message = f"{pattern!r} climbs with '..'; write an absolute path"
             found.problems.append(Problem(origin, "include", message))
             continue
+        if Path(pattern).suffix not in (*YAML_SUFFIXES, TABLE_SUFFIX):
+            message = f"{pattern!r} does not end in .yml, .yaml or .csv"
+            found.problems.append(
+                Problem(origin, "include", message, "passwords are read by {file: ...} where they belong")
+            )
+            continue
         names = sorted(glob.glob(pattern, root_dir=spec.parent))  # noqa: PTH207 - Path.glob takes no absolute pattern
         if not names and not glob.has_magic(pattern):
             found.problems.append(
@@ -114,7 +133,10 @@ def _included(found: SpecFiles, spec: Path) -> Iterator[tuple[Path, Origin]]:
 
 def _similar_file(spec: Path, name: str) -> str:
     folder = (spec.parent / name).parent
-    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    try:
+        names = [each.name for each in folder.iterdir()]
+    except OSError:
+        names = []
     return did_you_mean(Path(name).name, names) or f"looked in {folder}"
 
 
@@ -150,6 +172,11 @@ def _include_table(found: SpecFiles, root: MappingNode, file: Path, included_at:
         return
     table_file = TableFile(source.path, source.text)
     found.files[source.name] = table_file
+    table_file.is_foreign = is_foreign(table_file, None)
+    if table_file.is_foreign:
+        message = f"{source.name!r} holds no column of a table of mailboxes"
+        found.problems.append(Problem(included_at, "include", message, f"columns: {', '.join(COLUMNS)}"))
+        return
     table = Table(table_file)
     found.problems += table.problems
     domains = root.get("domains")

@@ -19,6 +19,7 @@ from mailctl.spec.model import Spec
 from mailctl.spec.nodes import MOST_PROBLEMS, MappingNode
 from mailctl.spec.places import FilePlaces, excerpts
 from mailctl.spec.rules import check_rules
+from mailctl.spec.secrets import FORGIVING
 from mailctl.spec.twins import twin_keys
 
 SPEC_VARIABLE = "MAILCTL_SPEC"
@@ -40,12 +41,19 @@ def find_spec(given: Path | None) -> Path:
     if named := os.environ.get(SPEC_VARIABLE):
         return Path(named)
     for path in USUAL_PLACES:
-        if path.exists():
+        if _may_exist(path):
             return path
     raise UsageError(
         f"no spec: neither {' nor '.join(map(str, USUAL_PLACES))} exists",
         hint=f"name one with -f FILE or {SPEC_VARIABLE}, or write a first one with `mailctl init`",
     )
+
+
+def _may_exist(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return True  # in a folder this user may not enter: reading it says so
 
 
 def load_spec(path: Path, host: str | None = None) -> Spec:
@@ -103,20 +111,26 @@ def _check(files: SpecFiles, host: str | None) -> Checked:
     root = _root_for(files.root, host)
     places = FilePlaces(root, files.files)
     found = [*files.problems, *twin_keys(root)]
-    # What YAML could not say is left out of the mapping: what the model says about the same place is no news.
-    seen = {problem.origin for problem in files.problems}
+    readable, is_complete = None, not found
     try:
         spec: Spec | None = Spec.model_validate(root)
+        readable = spec
     except ValidationError as error:
         spec = None
-        shaped = list(shape_problems(error, places))
+        shaped = dict.fromkeys(shape_problems(error, places))
+        try:
+            readable = Spec.model_validate(root, context=FORGIVING)
+        except ValidationError as worse:
+            is_complete = False
+            beyond_secrets = dict.fromkeys(shape_problems(worse, places))
+            shaped |= beyond_secrets
+            readable = _type_what_is_left(root, [path for path, _ in beyond_secrets])
+        # What YAML could not say is left out of the mapping: what the model says about the same place is no news.
+        seen = {problem.origin for problem in files.problems}
         found += [problem for path, problem in shaped if seen.isdisjoint(places.find_both(path))]
-        readable = _type_what_is_left(root, [path for path, _ in shaped])
-    else:
-        readable = spec
     if readable is not None:
         readable.with_origins(places)
-        found += check_rules(readable, is_complete=spec is not None and not found)
+        found += check_rules(readable, is_complete)
     return Checked(spec, found)
 
 
@@ -137,7 +151,10 @@ def _hosts(root: MappingNode | None) -> MappingNode | dict[str, MappingNode]:
 
 
 def _type_what_is_left(root: MappingNode, bad: Iterable[SpecPath]) -> Spec | None:
-    """The spec without the values that could not be read, so that rules about the rest are heard in the same run."""
+    """The spec without the values that could not be read, so that rules about the rest are heard in the same run.
+
+    Secrets that could not be read stay in it as UNREAD.
+    """
     left = root
     paths = set(bad)
     for _ in range(MOST_TRIES):
@@ -146,7 +163,7 @@ def _type_what_is_left(root: MappingNode, bad: Iterable[SpecPath]) -> Spec | Non
         for path in paths:
             left = _without(left, path)
         try:
-            return Spec.model_validate(left)
+            return Spec.model_validate(left, context=FORGIVING)
         except ValidationError as error:
             # Leaving a needed value out makes its mapping fail; the next try leaves out the mapping.
             paths = {

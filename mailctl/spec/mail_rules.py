@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from mailctl.errors import Problem
 from mailctl.spec.derive import (
     REQUIRED_LOCALPARTS,
     SpecPath,
-    alias_rows,
     hosts_mail,
     is_pattern,
-    pattern_rows,
     postmaster_of,
     resolve,
     whole_address_pattern,
@@ -113,95 +110,6 @@ def missing_postmasters(spec: Spec) -> Iterator[Problem]:
             message = "nobody receives its bounces: the domain has no postmaster and no mailbox"
             hint = "add deliver_to here, an alias postmaster, or local_aliases.postmaster"
             yield Problem(spec.origin(*path), dotted(path), message, hint)
-
-
-def alias_loops(spec: Spec) -> Iterator[Problem]:
-    if not hosts_mail(spec):
-        return
-    graph = _AliasGraph.of(spec)
-    for cycle in graph.cycles():
-        if len(cycle) == 1 and cycle[0].startswith("@"):
-            continue  # a catch-all that catches its own target: missing_catch_all_targets says so
-        path = graph.nodes[cycle[0]].path
-        names = [_display(each) for each in (*cycle, cycle[0])]
-        message = f"{names[0]!r} is an alias of itself" if len(cycle) == 1 else f"alias loop: {' -> '.join(names)}"
-        yield Problem(spec.origin(*path), dotted(path), message, "end it at a mailbox or an address of another server")
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    targets: tuple[str, ...]
-    path: SpecPath
-
-
-@dataclass(frozen=True, slots=True)
-class _AliasGraph:
-    """Addresses that become others. A catch-all is `@domain`, a pattern its own text."""
-
-    spec: Spec
-    nodes: Mapping[str, _Node]
-    patterns: Mapping[str, tuple[tuple[re.Pattern[str], str], ...]]
-
-    @classmethod
-    def of(cls, spec: Spec) -> _AliasGraph:
-        nodes = {
-            row.address: _Node(row.targets, row.path) for row in alias_rows(spec) if not _is_identity(spec, row.path)
-        }
-        patterns: dict[str, list[tuple[re.Pattern[str], str]]] = {}
-        for row in pattern_rows(spec):
-            _, domain, _, key = row.path
-            nodes[f"{key}@{domain}"] = _Node(row.targets, row.path)
-            patterns.setdefault(str(domain), []).append((re.compile(row.pattern), f"{key}@{domain}"))
-        if spec.server.hostname not in spec.domains:
-            for name, target in spec.local_aliases.items():
-                nodes[f"{name}@{spec.server.hostname}"] = _Node((target,), ("local_aliases", name))
-        return cls(spec, nodes, {domain: tuple(found) for domain, found in patterns.items()})
-
-    def cycles(self) -> Iterator[tuple[str, ...]]:
-        """Each loop once, found by a walk in depth that keeps its own stack."""
-        done: set[str] = set()
-        for start in self.nodes:
-            trail: dict[str, Iterator[str]] = {}
-            waiting = [] if start in done else [start]
-            while waiting:
-                node = waiting[-1]
-                following = trail.setdefault(node, iter(self.nodes[node].targets))
-                target = self._next(following)
-                if target is None:
-                    waiting.pop()
-                    del trail[node]
-                    done.add(node)
-                elif target in trail:
-                    yield tuple(waiting[waiting.index(target) :])
-                elif target not in done:
-                    waiting.append(target)
-
-    def _next(self, targets: Iterator[str]) -> str | None:
-        """The next of `targets` that becomes something else again."""
-        return next((node for each in targets if (node := self._node_of(each)) is not None), None)
-
-    def _node_of(self, address: str) -> str | None:
-        localpart, _, domain = address.rpartition("@")
-        record = self.spec.domains.get(domain)
-        for name in dict.fromkeys((localpart, localpart.partition("+")[0])):
-            if f"{name}@{domain}" in self.nodes:
-                return f"{name}@{domain}"
-            if record is not None and name in record.mailboxes:
-                return None
-        for pattern, node in self.patterns.get(domain, ()):
-            if pattern.fullmatch(address):
-                return node
-        return f"@{domain}" if f"@{domain}" in self.nodes else None
-
-
-def _is_identity(spec: Spec, path: SpecPath) -> bool:
-    if len(path) != 4 or path[2] != "mailboxes":
-        return False
-    return spec.domains[str(path[1])].mailboxes[str(path[3])].kind is MailboxKind.MAILBOX
-
-
-def _display(node: str) -> str:
-    return f"catch_all of {node[1:]}" if node.startswith("@") else node
 
 
 def _missing(spec: Spec, path: SpecPath, address: str) -> Iterator[Problem]:

@@ -48,6 +48,8 @@ class SourceFile:
         self.hidden: set[Place] = set()
         # Parts of lines that belong to secrets, by line; filled where an excerpt is shown.
         self.secret_spans: dict[int, list[Span]] = {}
+        # Nothing in it looks like a spec: it may be anything, a file of secrets too, so none of it is shown.
+        self.is_foreign = False
 
     def origin(self, place: Place) -> Origin:
         line, column = unpack(place)
@@ -133,7 +135,7 @@ def read_source(path: Path) -> SourceFile:
         UnreadableFileError: missing, not a regular file (never waits on a FIFO), too large, or not text.
     """
     try:
-        content = _read_regular(path)
+        content = read_regular(path, LARGEST_FILE)
     except OSError as error:
         reason = error.strerror or str(error)
         raise _unreadable(path, f"cannot read it: {reason[:1].lower()}{reason[1:]}") from error
@@ -155,14 +157,20 @@ def _unreadable(path: Path, message: str, line: int = 0, column: int = 0, hint: 
     return UnreadableFileError(Problem(Origin(str(path), line, column), "", message, hint))
 
 
-def _read_regular(path: Path) -> bytes:
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Raises:
+        OSError: it cannot be read, is something else (never waits on a FIFO), or is larger.
+    """
     # O_NONBLOCK: opening a FIFO nobody writes to must not wait.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise OSError(0, "it is not a regular file")
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise OSError(0, f"it is larger than {LARGEST_FILE >> 20} MiB")
+        content = file.read(most + 1)
+    if len(content) > most:
+        size = f"{most >> 20} MiB" if most >= 2**20 else f"{most} bytes"
+        raise OSError(0, f"it is larger than {size}")
     return content

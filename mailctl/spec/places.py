@@ -106,7 +106,7 @@ def fold_key(key: str) -> str:
 
 def excerpt(source: SourceFile, origin: Origin) -> str:
     """The line of `source` at `origin`, and a caret below the column, ready for a terminal."""
-    if not 0 < origin.line <= len(source.lines) or not source.lines[origin.line - 1].strip():
+    if source.is_foreign or not 0 < origin.line <= len(source.lines) or not source.lines[origin.line - 1].strip():
         return ""
     line, column = masked_line(source, origin.line - 1, origin.column - 1)
     if len(line) > WIDEST_EXCERPT:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from mailctl.errors import Problem, Severity
+from mailctl.spec.alias_rules import alias_loops
 from mailctl.spec.hints import dotted
 from mailctl.spec.mail_rules import (
     alias_beside_mailbox,
-    alias_loops,
     missing_catch_all_targets,
     missing_local_alias_targets,
     missing_postmasters,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
-from mailctl.spec.nodes import base_folder
+from mailctl.spec.nodes import base_folder, read_regular
 from mailctl.spec.values import Secret
 
 FORMS = ("hash", "file", "env")
@@ -24,6 +25,10 @@ HASH = re.compile(
 )
 # For mailboxes that need none (a backup MX stores no mail): a hash that no password ever matches.
 NO_PASSWORD = Secret("{CRYPT}!", "nothing")
+# Stands for one that could not be read, so that everything else of the spec is checked all the same.
+UNREAD = Secret("", "unread")
+# The validation context under which a faulty secret becomes UNREAD.
+FORGIVING = {"faulty secrets": UNREAD}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -71,17 +76,12 @@ def _read_file(name: str, folder: Path) -> Secret:
     if ".." in Path(name).parts:
         raise ValueError(f"the file {name!r} climbs with '..'; write its absolute path")
     path = folder / name
-    if path.exists() and not path.is_file():
-        raise ValueError(f"the secret file {str(path)!r} is not a regular file")
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_SECRET + 1)
+        content = read_regular(path, LONGEST_SECRET)
     except OSError as error:
         raise ValueError(
             f"cannot read the secret file {str(path)!r}: {(error.strerror or str(error)).lower()}"
         ) from None
-    if len(content) > LONGEST_SECRET:
-        raise ValueError(f"the secret file {str(path)!r} is longer than {LONGEST_SECRET} bytes")
     try:
         return Secret(content.decode().rstrip("\r\n"), f"file {name}")
     except UnicodeDecodeError:
@@ -94,6 +94,18 @@ def _read_variable(name: str) -> Secret:
     if name not in os.environ:
         raise ValueError(f"the environment variable {name} is not set")
     return Secret(os.environ[name], f"variable {name}")
+
+
+def _reader(read: Callable[[Any], Secret]) -> PlainValidator:
+    def validate(value: Any, info: ValidationInfo) -> Secret:
+        try:
+            return read(value)
+        except ValueError:
+            if info.context == FORGIVING:
+                return UNREAD
+            raise
+
+    return PlainValidator(validate)
 
 
 def _schema(*kinds: str) -> WithJsonSchema:
@@ -109,5 +121,5 @@ def _schema(*kinds: str) -> WithJsonSchema:
     )
 
 
-PasswordHash = Annotated[Secret, PlainValidator(read_password_hash), _schema("hash", "file")]
-PlainSecret = Annotated[Secret, PlainValidator(read_plain_secret), _schema("file", "env")]
+PasswordHash = Annotated[Secret, _reader(read_password_hash), _schema("hash", "file")]
+PlainSecret = Annotated[Secret, _reader(read_plain_secret), _schema("file", "env")]

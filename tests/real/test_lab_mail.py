@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from lab_kit import Lab, eventually, run_mailctl
 
 from mailctl.lab.log import lines_of_message
 from mailctl.sandbox import Fault
+from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
 from mailctl.sandbox.network import OUTSIDE_IPV4
 from mailctl.sandbox.process import Process
 
@@ -208,6 +213,20 @@ def test_any_verb_runs_inside(lab: Lab) -> None:
     done = lab.mailctl("plan", "-f", str(lab.spec_file))
     assert done.returncode == 0, done.stderr
     assert "No changes" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.1, 0.3, 2.0])
+def test_a_signal_reaches_the_verb_inside_and_is_told_once(lab: Lab, number: signal.Signals, delay: float) -> None:
+    # It waits for a password; env: a test run in the background ignores Ctrl-C, and so would the program.
+    verb = ["env", "--default-signal=INT,TERM", sys.executable, "-P", "-m", "mailctl", f"--lab={lab.name}", "hash"]
+    with subprocess.Popen(
+        verb, env=PYTHON_ENVIRONMENT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        time.sleep(delay)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.strip()) == (130, "mailctl: interrupted")
 
 
 def test_the_host_was_not_touched(lab: Lab) -> None:

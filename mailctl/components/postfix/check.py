@@ -13,17 +13,18 @@ from pathlib import PurePosixPath
 from mailctl.components.base import Staged
 from mailctl.components.postfix.cf import main_parameters, master_services
 from mailctl.components.postfix.files import MAIN_CF, MASTER_CF
+from mailctl.components.postfix.hatch_tables import hatch_table_problems
 from mailctl.components.postfix.routing import credentials
+from mailctl.components.postfix.settings import command, hatch_settings
 from mailctl.components.postfix.table import TableKind
-from mailctl.components.postfix.tables import all_tables
-from mailctl.errors import Origin, Problem
+from mailctl.components.postfix.tables import all_tables, system_mail_reader
+from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import Host
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 
 POSTCONF_CHECKS = (("-n", MAIN_CF), ("-M", MASTER_CF), ("-P", MASTER_CF))
 SASL_FOLDERS = PurePosixPath("/usr/lib")
-COMMAND_FIELD = 5  # of master.cf, after name and type
 
 _BOOLEAN = re.compile(r"yes|no")
 _NUMBER = re.compile(r"\d+")
@@ -36,9 +37,11 @@ def check(host: Host, spec: Spec, target: Target, staged: Staged) -> list[Proble
     return [
         *_postconf_problems(host, spec, target, folder),
         *_value_problems(host, spec),
+        *hatch_table_problems(host, spec),
         *_command_problems(host, spec, target, staged),
         *_table_type_problems(host, spec, target),
         *_sasl_problems(host, spec),
+        *_unread_mail_warnings(spec),
     ]
 
 
@@ -70,21 +73,17 @@ def _postconf_problem(spec: Spec, path: PurePosixPath, line: str) -> Problem:
 
 def _value_problems(host: Host, spec: Spec) -> Iterator[Problem]:
     """postconf lets a bad boolean through, and a bad number only smtpd reads; smtpd then answers 451 to all."""
-    if not spec.postfix.main:
+    settings = hatch_settings(spec)
+    if not settings:
         return
     # Expanded, for many defaults depend on the load: ${stress?{1}:{20}}.
-    done = host.run(["postconf", "-d", "-x", *spec.postfix.main])
+    done = host.run(["postconf", "-d", "-x", *sorted({setting.name for setting in settings})])
     defaults = main_parameters(done.stdout.decode())
-    for name, value in spec.postfix.main.items():
-        expected = _expected_form(defaults.get(name, ""))
-        if expected and "$" not in value and not expected[0].fullmatch(value):
-            origin = spec.origin("postfix", "main", name)
-            yield Problem(
-                origin,
-                f"postfix.main.{name}",
-                f"{value!r} is not {expected[1]}",
-                hint=f"the default is {defaults[name]}",
-            )
+    for setting in settings:
+        expected = _expected_form(defaults.get(setting.name, ""))
+        if expected and "$" not in setting.value and not expected[0].fullmatch(setting.value):
+            message = f"{setting.value!r} for {setting.name} is not {expected[1]}"
+            yield setting.value_problem(message, f"the default is {defaults[setting.name]}")
 
 
 def _expected_form(default: str) -> tuple[re.Pattern[str], str] | None:
@@ -103,11 +102,11 @@ def _command_problems(host: Host, spec: Spec, target: Target, staged: Staged) ->
     rendered = staged.tree.files[target.postfix_dir / MASTER_CF].content.decode()
     services = master_services(rendered)
     for key in spec.postfix.master:
-        command = services[key].split()[COMMAND_FIELD]
-        if host.find_program(f"{daemons}/{command}") is None:
+        daemon = command(services[key])
+        if host.find_program(f"{daemons}/{daemon}") is None:
             origin = spec.origin("postfix", "master", key)
             yield Problem(
-                origin, f"postfix.master.{key}", f"Postfix has no daemon {command!r}", hint=f"looked in {daemons}"
+                origin, f"postfix.master.{key}", f"Postfix has no daemon {daemon!r}", hint=f"looked in {daemons}"
             )
 
 
@@ -130,4 +129,15 @@ def _sasl_problems(host: Host, spec: Spec) -> Iterator[Problem]:
             "relays",
             "Postfix cannot log in at relays: the SASL client plug-ins are missing",
             hint="apt-get install libsasl2-modules",
+        )
+
+
+def _unread_mail_warnings(spec: Spec) -> Iterator[Problem]:
+    if "root" not in spec.local_aliases and system_mail_reader(spec) is None:
+        yield Problem(
+            spec.origin("local_aliases"),
+            "local_aliases",
+            "nobody reads mail to root and postmaster of this server: it stays in root's own mail file",
+            hint="local_aliases: {root: you@example.org}",
+            severity=Severity.WARNING,
         )

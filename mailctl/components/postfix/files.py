@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mailctl.components.postfix import escape, routing
 from mailctl.components.postfix.cf import main_parameters, master_services
-from mailctl.components.postfix.main_cf import MainCf
+from mailctl.components.postfix.main_cf import ADJUSTABLE, MainCf
 from mailctl.components.postfix.master_cf import MasterCf
 from mailctl.components.postfix.tables import all_tables, render_tables, table_directory
 from mailctl.errors import Problem, SpecError
@@ -34,8 +34,7 @@ def render(spec: Spec, target: Target) -> Iterator[RenderedFile | RenderedDirect
     _refuse(_escape_problems(spec, main, master))
     # Postfix makes it when it starts, but Dovecot, which listens in it, starts first.
     yield RenderedDirectory(target.postfix_queue_dir / "private", 0o700, target.mail_owner)
-    if tables:
-        yield from render_tables(tables, directory)
+    yield from render_tables(tables, directory)
     yield RenderedFile(target.postfix_dir / MAIN_CF, render_template("postfix/main.cf.j2", main))
     yield RenderedFile(target.postfix_dir / MASTER_CF, render_template("postfix/master.cf.j2", master))
 
@@ -45,7 +44,8 @@ def _escape_problems(spec: Spec, main: MainCf, master: MasterCf) -> list[Problem
         return []
     ours = render_template("postfix/main.cf.j2", replace(main, extra=()))
     services = render_template("postfix/master.cf.j2", replace(master, extra=()))
-    return escape.problems(spec, main_parameters(ours.decode()), master_services(services.decode()))
+    fixed = main_parameters(ours.decode()).keys() - ADJUSTABLE
+    return escape.problems(spec, fixed, master_services(services.decode()))
 
 
 def _refuse(problems: list[Problem]) -> None:

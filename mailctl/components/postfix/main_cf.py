@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -15,6 +15,9 @@ from mailctl.spec.model import Role, Spec
 from mailctl.target import Target
 
 LOOPBACK = ("127.0.0.0/8", "[::1]/128")
+# Mozilla's; Postfix 3.9 began to warn about the parameter and leaves the choice to OpenSSL.
+CURVES = "X25519, prime256v1, secp384r1"
+FIRST_WITH_CURVES_OF_OPENSSL = (3, 9)
 FIRST_DOVECOT_WITH_SMTPUTF8 = (2, 4)
 
 
@@ -69,6 +72,17 @@ class Setting:
     value: str
 
 
+QUEUE_TIMES = {"maximal_queue_lifetime": "5d", "bounce_queue_lifetime": "1d", "delay_warning_time": "4h"}
+RATES = {
+    "smtpd_client_connection_count_limit": "20",
+    "smtpd_client_connection_rate_limit": "60",
+    "smtpd_client_message_rate_limit": "100",
+    "smtpd_client_auth_rate_limit": "10",
+    "smtpd_client_new_tls_session_rate_limit": "60",
+}
+ADJUSTABLE = frozenset(QUEUE_TIMES | RATES)
+
+
 @dataclass(frozen=True, slots=True)
 class MainCf:
     """main.cf; a part that is None does not apply to the server's role."""
@@ -78,11 +92,14 @@ class MainCf:
     destinations: tuple[str, ...]
     networks: tuple[str, ...]
     message_size: int
+    queue_times: tuple[Setting, ...]
+    rates: tuple[Setting, ...]
     alias_maps: str
     only_trusted_clients: bool
     recipient_restrictions: tuple[str, ...]
     chain_files: tuple[str, ...]
     tls: TlsServer
+    curves: str
     sni_maps: tuple[str, ...]
     milter: str
     hosting: Hosting | None
@@ -101,29 +118,39 @@ class MainCf:
             else ()
         )
         return cls(
-            table_directory=str(directory) if maps else "",
+            table_directory=str(directory),
             hostname=literal(spec.server.hostname),
             destinations=_destinations(spec),
             networks=(*LOOPBACK, *map(literal, spec.server.trusted_networks)),
             message_size=spec.server.message_size,
-            alias_maps=maps.get("aliases", "hash:/etc/aliases"),
+            queue_times=_adjusted(spec, QUEUE_TIMES),
+            rates=_adjusted(spec, RATES),
+            alias_maps=maps["aliases"],
             only_trusted_clients=spec.server.role is Role.RELAY,
             recipient_restrictions=(*policy, "permit_mynetworks", "reject_non_fqdn_recipient"),
             chain_files=(literal(str(key)), literal(str(certificate))),
             tls=tls_server(spec.tls.profile),
+            curves=CURVES if target.postfix_version < FIRST_WITH_CURVES_OF_OPENSSL else "",
             sni_maps=_present(maps, "sni"),
             milter=f"unix:{target.opendkim_socket}" if signs(spec) else "",
             hosting=_hosting(spec, target, maps) if hosts_mail(spec) else None,
             backup_mx=_backup_mx(spec, maps) if spec.server.role is Role.BACKUP_MX else None,
             submission=_submission(target, maps, policy) if takes_logins(spec) else None,
             outbound=_outbound(spec, target, maps),
-            extra=tuple(Setting(name, value) for name, value in sorted(spec.postfix.main.items())),
+            extra=tuple(
+                Setting(name, value) for name, value in sorted(spec.postfix.main.items()) if name not in ADJUSTABLE
+            ),
         )
 
 
 def literal(text: str) -> str:
     """`text` as main.cf must spell it so that Postfix expands nothing in it."""
     return text.replace("$", "$$")
+
+
+def _adjusted(spec: Spec, defaults: Mapping[str, str]) -> tuple[Setting, ...]:
+    """Settings with a default of ours that the escape hatch may replace."""
+    return tuple(Setting(name, spec.postfix.main.get(name, value)) for name, value in defaults.items())
 
 
 def _stores_mail(spec: Spec) -> bool:

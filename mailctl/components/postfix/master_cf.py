@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailctl.components.postfix.routing import SMTPS_TRANSPORT, uses_wrapped_hops
+from mailctl.components.postfix.tls import tls_server
 from mailctl.spec.derive import takes_logins
 from mailctl.spec.model import Role, Spec
 
@@ -25,6 +26,7 @@ class MasterCf:
     """master.cf."""
 
     smtp: str
+    cipher_list: str
     takes_logins: bool
     wrapped_transport: str
     extra: tuple[Service, ...]
@@ -33,6 +35,7 @@ class MasterCf:
     def from_spec(cls, spec: Spec) -> MasterCf:
         return cls(
             smtp=LOOPBACK_SMTP if spec.server.role is Role.SEND_ONLY else "smtp",
+            cipher_list=tls_server(spec.tls.profile).cipher_list_parameter,
             takes_logins=takes_logins(spec),
             wrapped_transport=SMTPS_TRANSPORT if uses_wrapped_hops(spec) else "",
             extra=tuple(Service(key.replace("/", " "), rest) for key, rest in sorted(spec.postfix.master.items())),

@@ -30,7 +30,8 @@ from mailctl.tree import RenderedDirectory, RenderedFile
 
 DIGEST_LENGTH = 12  # hexadecimal digits
 NOBODY = "nobody"  # owns addresses nobody may send as; every login holds an @
-STANDARD_ALIASES = {"mailer-daemon": "postmaster", "postmaster": "root"}  # RFC 5321 section 4.5.1
+# RFC 5321 section 4.5.1, RFC 2142 section 4.
+STANDARD_ALIASES = {"abuse": "postmaster", "mailer-daemon": "postmaster", "postmaster": "root"}
 
 
 def all_tables(spec: Spec) -> tuple[Table, ...]:
@@ -135,9 +136,18 @@ def _routing_tables(spec: Spec) -> Iterator[Table]:
 
 
 def _local_tables(spec: Spec) -> Iterator[Table]:
-    if spec.local_aliases:
-        rows = {key: join_addresses([value]) for key, value in (STANDARD_ALIASES | spec.local_aliases).items()}
-        yield Table("aliases", "Where mail to system users goes; aliases(5).", sorted_rows(rows), TableKind.ALIASES)
+    rows = {key: join_addresses([value]) for key, value in (_standard_aliases(spec) | spec.local_aliases).items()}
+    yield Table("aliases", "Where mail to system users goes; aliases(5).", sorted_rows(rows), TableKind.ALIASES)
+
+
+def _standard_aliases(spec: Spec) -> dict[str, str]:
+    person = system_mail_reader(spec)
+    return STANDARD_ALIASES | {"root": person} if person else STANDARD_ALIASES
+
+
+def system_mail_reader(spec: Spec) -> str | None:
+    """Who reads mail to root where `local_aliases.root` says nothing; None: it stays in root's own mail file."""
+    return spec.local_aliases.get("postmaster") or next(virtual_mailboxes(spec), None)
 
 
 def _sni_tables(spec: Spec) -> Iterator[Table]:

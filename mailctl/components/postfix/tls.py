@@ -16,6 +16,10 @@ class TlsServer:
     grade: str
     cipher_list: str
 
+    @property
+    def cipher_list_parameter(self) -> str:
+        return f"tls_{self.grade}_cipherlist"
+
 
 def tls_server(profile: TlsProfile) -> TlsServer:
     """The settings of `profile`."""

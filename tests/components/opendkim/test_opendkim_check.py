@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import dns.rrset
 import pytest
 
 from mailctl.components import opendkim
@@ -66,6 +67,14 @@ def with_bits(spec: Spec, bits: int) -> Spec:
     return spec.model_copy(update={"domains": {"example.org": changed}})
 
 
+def test_the_record_to_publish_lies_beside_the_key_in_zone_file_form(stage: Stage) -> None:
+    text = stage.host.path(KEY.record_path).read_text()
+    name, rest = text.split(" ", 1)
+    rrset = dns.rrset.from_text(name, 3600, "IN", "TXT", rest.removeprefix("IN TXT ( ").removesuffix(" )\n"))
+    assert name == "s2026a._domainkey.example.org."
+    assert b"".join(rrset[0].strings).decode() == public_key_record(stage.host, KEY)
+
+
 def test_a_staged_tree_with_its_key_is_fine(stage: Stage) -> None:
     assert stage.check() == []
 
@@ -95,7 +104,14 @@ def test_a_crash_while_a_key_is_made_leaves_no_half_of_one(stage: Stage) -> None
     stage.key_file.unlink()
     stage.build(stage.spec)
     assert stage.check() == []
-    assert [path.name for path in stage.key_file.parent.iterdir()] == [stage.key_file.name]
+    assert {path.name for path in stage.key_file.parent.iterdir()} == {KEY.path.name, KEY.record_path.name}
+
+
+def test_a_new_key_in_place_of_a_lost_one_gets_a_new_record(stage: Stage) -> None:
+    before = stage.host.path(KEY.record_path).read_text()
+    stage.key_file.unlink()
+    stage.build(stage.spec)
+    assert stage.host.path(KEY.record_path).read_text() != before
 
 
 def test_the_record_holds_the_public_half(stage: Stage) -> None:

@@ -112,6 +112,33 @@ def test_thousands_of_faults_end_soon_and_are_not_all_printed(text: str) -> None
     assert time.process_time() - started < 5
 
 
+def told(path: Path) -> list[str]:
+    return [f"{each.path.rpartition('.')[2]}: {each.message}" for each in problems(path)]
+
+
+def outside(count: int) -> str:
+    return ", ".join(f"u{n}@elsewhere.example" for n in range(count))
+
+
+def test_an_alias_of_more_addresses_than_postfix_follows_is_refused() -> None:
+    # 999 and two others through an alias of its own; who names it again is not told a second time.
+    lists = [f"all: [half, {outside(999)}]", "half: [x@elsewhere.example, y@elsewhere.example]", "top: [all]"]
+    message = "all: becomes 1001 addresses; Postfix follows 1000 and refuses the mail (4.6.0)"
+    assert told(write(in_aliases(*lists))) == [message]
+    assert told(write(in_aliases(f"all: [{outside(1000)}]"))) == []
+    raised = "postfix: {main: {virtual_alias_expansion_limit: 2000}}\n"
+    assert told(write(in_aliases(*lists) + raised)) == []
+
+
+def test_a_chain_of_more_aliases_than_postfix_follows_is_refused() -> None:
+    def chain(length: int) -> str:
+        return in_aliases(*(f"a{n}: [a{n + 1}]" for n in range(1, length)), f"a{length}: [x@elsewhere.example]")
+
+    message = "leads through 1000 aliases one after another; Postfix follows fewer than 1000"
+    assert told(write(chain(1200))) == [f"a201: {message}"]
+    assert told(write(chain(999))) == []
+
+
 def test_every_problem_raised_at_once_and_in_order() -> None:
     path = write("tls: {self_signed: maybe}\nserver: {hostname: mx1}\nversion: 1\n")
     with pytest.raises(SpecError) as caught:

@@ -1,0 +1,84 @@
+"""Reading a log that grows, and message by message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailctl.cli.common import Session
+from mailctl.cli.log_input import UnreadableLogError, open_source
+from mailctl.cli.log_read import EVERY, Request, files_of
+from mailctl.maillog.source import blocks_of
+from mailctl.maillog.stamps import parse_stamp
+from mailctl.maillog.trace.lines import message_steps
+from mailctl.maillog.trace.lives import Life, follow_lives
+
+if TYPE_CHECKING:
+    from mailctl.maillog.report import Report
+
+
+def follow_reports(session: Session, request: Request) -> Iterator[Report]:
+    """A report of everything so far, and another whenever the log has grown; without end."""
+    from mailctl.maillog.count import Counting
+    from mailctl.maillog.summary import make_report
+    from mailctl.maillog.window import Window
+
+    with open_source(session, request.files, request.journal, request.since) as source:
+        files = files_of(source, "--follow")
+        window = Window(request.since, request.until, request.zone) if request.since or request.until else None
+        counting = Counting(window=window, base_year=datetime.now(UTC).year)
+        has_grown = True
+        for block in growing_blocks(files):
+            if block:
+                counting.feed(block)
+                has_grown = True
+            elif has_grown:
+                yield make_report(counting, datetime.now(UTC), request.zone)
+                has_grown = False
+
+
+def growing_blocks(files: list[Path]) -> Iterator[bytes]:
+    """Blocks of whole lines, of the last file as they are written; an empty one whenever all has been read."""
+    from mailctl.maillog.follow import blocks_as_written
+
+    *earlier, last = files
+    if not last.exists():
+        # The library waits for it, as for one that is being rotated; a person has mistyped its name.
+        raise UnreadableLogError(f"{last}: no such file")
+    if earlier:
+        yield from blocks_of(earlier)
+    yield from blocks_as_written(last, from_start=True, poll=EVERY)
+
+
+def read_lives(session: Session, request: Request, follows: bool) -> Iterator[Life]:
+    """Messages and refusals, each as soon as it is over; with `follows` without end."""
+    with open_source(session, request.files, request.journal, request.since) as source:
+        blocks = growing_blocks(files_of(source, "--follow")) if follows else blocks_of(source)
+        for life in follow_lives(message_steps(blocks)):
+            if _is_within(life, request):
+                yield life
+
+
+def _is_within(life: Life, request: Request) -> bool:
+    """Whether the last of the life lies in the period."""
+    if request.since is None and request.until is None:
+        return True
+    moment = _moment(life.steps[-1].line.stamp, request)
+    if moment is None:
+        return True
+    return (request.since is None or moment >= request.since) and (request.until is None or moment < request.until)
+
+
+def _moment(stamp: str, request: Request) -> datetime | None:
+    now = datetime.now(UTC)
+    for year in (now.year, now.year - 1):
+        found = parse_stamp(stamp.encode(), year, request.zone)
+        if found is None:
+            continue
+        moment = found if found.tzinfo else found.astimezone()
+        # A stamp without a year is of the latest one that does not put it into the future.
+        if moment <= now + timedelta(days=1):
+            return moment
+    return None

@@ -1,0 +1,157 @@
+"""Which log a command reads, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, cast
+from zoneinfo import ZoneInfo
+
+from mailctl.cli.common import Session
+from mailctl.errors import ExitCode, MailctlError, UsageError
+from mailctl.maillog.compressed import LogError
+from mailctl.maillog.source import blocks_of
+from mailctl.maillog.trace import Blocks
+
+STDIN = Path("-")
+SYSTEM_LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
+
+LogSource = list[Path] | BinaryIO
+
+
+class UnreadableLogError(MailctlError):
+    """The log is missing, may not be read, or is damaged."""
+
+    exit_code = ExitCode.UNREADABLE_LOG
+
+
+@contextmanager
+def readable_log() -> Iterator[None]:
+    """Turns what the library says of a log it cannot read into a message and exit code 66."""
+    try:
+        yield
+    except LogError as error:
+        raise UnreadableLogError(str(error)) from error
+
+
+@contextmanager
+def open_source(
+    session: Session,
+    files: Sequence[Path],
+    journal: bool,
+    since: datetime | None = None,
+    reaches_back: bool = False,
+) -> Iterator[LogSource]:
+    """The log to read: FILES, the journal, what is piped in, or the system's own log.
+
+    Args:
+        since: nothing before it is wanted.
+        reaches_back: the day before may matter too, so a rotated system log is read as well.
+
+    Raises:
+        UsageError: files and the journal are both asked for, or stdin together with files.
+        UnreadableLogError: none is named and the system has none.
+    """
+    if journal:
+        if files:
+            raise UsageError("--journal reads the journal, not files", hint="leave out one of them")
+        with open_journal(session, since) as stream:
+            yield stream
+    elif STDIN in files:
+        if len(files) > 1:
+            raise UsageError("- stands for stdin and cannot be read together with files")
+        yield sys.stdin.buffer
+    elif files:
+        yield list(files)
+    elif _is_piped():
+        yield sys.stdin.buffer
+    else:
+        yield _system_log(session, reaches_back or since is not None)
+
+
+@contextmanager
+def open_repeatable(session: Session, files: Sequence[Path], journal: bool) -> Iterator[Blocks]:
+    """The log as something that can be read from its beginning several times; a stream is copied for that."""
+    with open_source(session, files, journal, reaches_back=True) as source:
+        if isinstance(source, list):
+            yield lambda: blocks_of(source)
+            return
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(source, copy)
+            yield lambda: _from_the_start(copy)
+
+
+def _from_the_start(stream: IO[bytes]) -> Iterator[bytes]:
+    stream.seek(0)
+    return blocks_of(cast(BinaryIO, stream))
+
+
+def _is_piped() -> bool:
+    """Whether somebody sends a log: in cron and timers stdin is /dev/null, on a terminal it is the keyboard."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _system_log(session: Session, reaches_back: bool) -> list[Path]:
+    for log in SYSTEM_LOGS:
+        if session.host.stat(log) is None:
+            continue
+        current = session.host.path(log)
+        rotated = current.with_name(f"{log.name}.1")
+        # The day before may have been rotated away this morning.
+        return [rotated, current] if reaches_back and rotated.exists() else [current]
+    names = " or ".join(map(str, SYSTEM_LOGS))
+    raise UnreadableLogError(f"there is no {names}", hint="name the log, or read the journal with --journal")
+
+
+@contextmanager
+def open_journal(session: Session, since: datetime | None = None, cursor: str = "") -> Iterator[BinaryIO]:
+    """The mail entries of the journal as JSON, from a time on or after a cursor.
+
+    Raises:
+        UsageError: another system's journal is asked for.
+        UnreadableLogError: journalctl failed; it has said why on stderr.
+    """
+    if not session.host.is_live():
+        raise UsageError("the journal is that of the live system", hint="leave out --root, or name a log file")
+    argv = ["journalctl", "--output=json", "--no-pager", "--facility=mail"]
+    argv += [f"--since=@{since.timestamp():.0f}"] if since else []
+    argv += [f"--after-cursor={cursor}"] if cursor else []
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as stream:
+        try:
+            process = session.host.spawn(argv, stdout=writer)
+        finally:
+            os.close(writer)
+        try:
+            yield stream
+            stream.close()
+            if status := process.wait():
+                raise UnreadableLogError(f"journalctl ended with exit status {status}")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def parse_zone(name: str | None) -> ZoneInfo | None:
+    """The time zone `name` of the IANA database.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise UsageError(f"there is no time zone {name!r}", hint="write a name such as Europe/Berlin or UTC") from error

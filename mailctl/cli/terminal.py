@@ -1,0 +1,19 @@
+"""What the terminal can show."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import click
+
+WIDTH = 100
+"""Columns where no terminal says how many it has: mail programs and browsers show these."""
+
+
+def terminal() -> tuple[int, bool]:
+    """Columns, and whether to use colours: as --color says, else where somebody looks."""
+    is_terminal = sys.stdout.isatty()
+    color = click.get_current_context().color
+    width = shutil.get_terminal_size((WIDTH, 24)).columns if is_terminal else WIDTH
+    return width, is_terminal if color is None else color

@@ -1,0 +1,181 @@
+"""The report as a screen for a person: totals, hours, problems and what to do, deliverability, top lists."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from mailctl.maillog.formats import BOLD, DIM, NARROWEST, RESET, Style, hours, numbers
+from mailctl.maillog.formats.lists import lists
+from mailctl.maillog.formats.problems import Finding, Urgency, causes_of, find_problems
+from mailctl.maillog.formats.safe import printable, shortened
+from mailctl.maillog.report import DomainDelivery, Report
+
+COLORS = {Urgency.CRITICAL: "\x1b[31m", Urgency.WARNING: "\x1b[33m", Urgency.NOTICE: "\x1b[36m"}
+EXAMPLES = 3
+
+Lines = Iterator[str]
+
+
+def render(report: Report, style: Style) -> str:
+    """The whole screen, without a line feed at its end."""
+    if not report.lines.total:
+        return "Mail report: the log is empty, or holds nothing of the period asked for"
+    printer = _Printer(style)
+    overview = [*printer.totals(report), *printer.by_hour(report)]
+    problems = [*printer.problems(find_problems(report))]
+    first, second = (problems, overview) if style.problems_first else (overview, problems)
+    lines = [*printer.heading(report), *first, *second, *printer.deliverability(report), *lists(report, style)]
+    return "\n".join(line.rstrip() for line in lines).rstrip("\n")
+
+
+class _Printer:
+    """The sections; each is a sequence of lines that ends with an empty one."""
+
+    def __init__(self, style: Style) -> None:
+        self.style = style
+        self.width = max(style.width, NARROWEST)
+
+    def heading(self, report: Report) -> Lines:
+        period, lines = report.period, report.lines
+        yield self.bold(f"Mail report  {numbers.stamp(period.first)}  to  {numbers.stamp(period.last)}")
+        understood = f"{numbers.count(lines.unparsed)} of them not understood" if lines.unparsed else "all understood"
+        yield from (self.dim(f"{numbers.count(lines.total)} lines, {understood}"), "")
+
+    def totals(self, report: Report) -> Lines:
+        totals, delay = report.totals, report.delay
+        yield self.bold("Totals")
+        yield self._pair(
+            "received",
+            totals.received,
+            numbers.size(totals.bytes_received),
+            "rejected",
+            totals.rejected,
+            f"{numbers.count(totals.rejected_5xx)} for good, {numbers.count(totals.rejected_4xx)} for now",
+        )
+        yield self._pair(
+            "delivered",
+            totals.delivered,
+            numbers.size(totals.bytes_delivered),
+            "deferred",
+            totals.deferred,
+            f"attempts of {numbers.count(totals.deferred_messages)} messages",
+        )
+        yield self._pair(
+            "forwarded", totals.forwarded, "", "bounced", totals.bounced, f"and {numbers.count(totals.expired)} expired"
+        )
+        yield self._pair(
+            "reinjected",
+            totals.reinjected,
+            f"{numbers.count(totals.delivered_hops)} hand-overs",
+            "held",
+            totals.held,
+            f"and {numbers.count(totals.discarded)} discarded",
+        )
+        yield self._pair(
+            "internal",
+            totals.internal,
+            f"{numbers.count(totals.ndn_sent)} bounces sent",
+            "warned",
+            totals.reject_warnings,
+            "would be rejected",
+        )
+        yield self._pair(
+            "connections",
+            totals.connections,
+            "",
+            "logins",
+            totals.sasl_logins,
+            f"and {numbers.count(totals.sasl_failures)} failed",
+        )
+        if delay.p50 is not None:
+            shown = ", ".join(
+                f"{name} {numbers.seconds(getattr(delay, name))}" for name in ("p50", "p90", "p99", "max")
+            )
+            yield f"  delay of deliveries: {shown}"
+        yield ""
+
+    def _pair(self, left: str, left_count: int, left_note: str, right: str, right_count: int, right_note: str) -> str:
+        shown = f"  {left:12}{numbers.count(left_count):>10}  {left_note:17}  {right:9}{numbers.count(right_count):>10}"
+        return f"{shown}  {self.dim(shortened(right_note, self.width - len(shown) - 2))}"
+
+    def by_hour(self, report: Report) -> Lines:
+        series = hours.series(report.by_hour, self.width - 34)
+        if not series.starts:
+            return
+        step = "hour" if series.step == 1 else f"{series.step} hours"
+        yield self.bold(f"By {step}, from {series.starts[0]:%Y-%m-%d %H:00} to {series.starts[-1]:%Y-%m-%d %H:00}")
+        for field, values in series.counts.items():
+            if any(values):
+                yield f"  {field:10} {hours.blocks(values)}  {self.dim(f'at most {numbers.count(max(values))}')}"
+        yield ""
+
+    def problems(self, findings: Iterable[Finding]) -> Lines:
+        findings = tuple(findings)
+        if not findings:
+            yield from (self.bold("Problems"), "  none found", "")
+            return
+        yield self.bold("Problems")
+        for finding in findings:
+            yield from self._finding(finding)
+        yield ""
+
+    def _finding(self, finding: Finding) -> Lines:
+        head = f"  {numbers.count(finding.count)} {finding.what}: {finding.why}"
+        yield self._paint(COLORS[finding.urgency], head)
+        shown = min(EXAMPLES, self._limit_of(finding))
+        for row in finding.rows[:shown]:
+            yield self._named(f"  {numbers.count(row.messages):>8}  ", row.name)
+        if len(finding.rows) > shown > 0:
+            rest = sum(row.messages for row in finding.rows[shown:])
+            yield self.dim(f"  {numbers.count(rest):>8}  in {numbers.count(len(finding.rows) - shown)} others")
+        yield from textwrap.wrap(finding.next_step, self.width, initial_indent="      → ", subsequent_indent="        ")
+
+    def _limit_of(self, finding: Finding) -> int:
+        limits = self.style.limits
+        by_kind = {"deferred": limits.deferrals, "bounced": limits.bounces, "rejected": limits.rejects}
+        return by_kind.get(finding.what, limits.warnings)
+
+    def deliverability(self, report: Report) -> Lines:
+        limit = self.style.limits.hosts
+        domains = report.deliverability.domains[:limit]
+        if not domains:
+            return
+        yield self.bold("Deliverability by receiving domain")
+        header = f"{'delivered':>10}{'first try':>11}{'deferred':>9}{'refused':>8}{'TLS':>9}{'p50':>9}{'p95':>9}"
+        yield self.dim(f"  {'':{self.width - 69}}{header}")
+        for domain in domains:
+            yield self._domain(domain)
+            yield from self._causes(domain)
+        yield from self._more(len(report.deliverability.domains), limit)
+        yield ""
+
+    def _domain(self, domain: DomainDelivery) -> str:
+        first_try = numbers.share(domain.first_try, domain.delivered + domain.bounced)
+        tls = numbers.share(domain.tls, domain.delivered)
+        delays = f"{numbers.seconds(domain.delay.p50):>9}{numbers.seconds(domain.delay.p95):>9}"
+        counts = f"{numbers.count(domain.deferred):>9}{numbers.count(domain.bounced):>8}"
+        name = shortened(domain.domain, self.width - 70)
+        return f"  {name:{self.width - 69}}{numbers.count(domain.delivered):>10}{first_try:>11}{counts}{tls:>9}{delays}"
+
+    def _causes(self, domain: DomainDelivery) -> Lines:
+        causes = [f"{numbers.count(count)} {cause.title}" for cause, count in causes_of(domain)]
+        indent = " " * 6
+        for line in textwrap.wrap("; ".join(causes), self.width, initial_indent=indent, subsequent_indent=indent):
+            yield self.dim(line)
+
+    def _more(self, total: int, limit: int) -> Lines:
+        if total > limit:
+            yield self.dim(f"{'':10}  and {numbers.count(total - limit)} more")
+
+    def _named(self, numbers_: str, name: str) -> str:
+        return numbers_ + (printable(name) if self.style.is_verbose else shortened(name, self.width - len(numbers_)))
+
+    def bold(self, text: str) -> str:
+        return self._paint(BOLD, text)
+
+    def dim(self, text: str) -> str:
+        return self._paint(DIM, text)
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"{code}{text}{RESET}" if self.style.color and text else text

@@ -1,0 +1,101 @@
+"""What is known of messages while they are in the queue of one host; counting asks nothing else about the past."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from mailctl.maillog.tally import HourKey
+
+RECENT = 1024
+"""A hop links its `queued as ID` to a message among the last so many that this host took."""
+
+MAX_OPEN = 200_000
+"""Messages followed at once on one host; beyond it the oldest are given up, so memory stays bounded."""
+
+
+class Origin(Enum):
+    """Where a message came from. UNKNOWN: its first lines are not in the log."""
+
+    UNKNOWN = "unknown"
+    RECEIVED = "received"
+    REINJECTED = "reinjected"
+    INTERNAL = "internal"
+
+
+class Mail:
+    """One message in the queue. A plain class: one is made for each message of the log."""
+
+    __slots__ = ("active", "deferred", "hour", "inside", "number", "origin", "sender", "size")
+
+    def __init__(self, origin: Origin, number: int) -> None:
+        self.origin = origin
+        self.number = number
+        self.active = False
+        self.sender = b""
+        self.size = 0
+        self.hour: HourKey = b""
+        self.inside = True
+        self.deferred: set[bytes] | None = None
+
+
+class Queue:
+    """The messages of one host.
+
+    `taken` counts the messages that began in this log; it orders them for RECENT.
+    `levels` holds the level of the last TLS connection to each relay, as `relay=` names it; `no_level` is that of
+    a relay without one. `by_name` counts what postsuper(1) did to messages it named, until its summary.
+    """
+
+    __slots__ = ("by_name", "host", "levels", "mails", "no_level", "own_client", "recent", "taken")
+
+    def __init__(self, host: bytes) -> None:
+        self.host = host
+        self.own_client = b"client=" + host + b"["
+        self.mails: dict[bytes, Mail] = {}
+        self.recent: dict[bytes, Mail] = {}
+        self.taken = 0
+        self.levels: dict[bytes, bytes] = {}
+        self.no_level = b""
+        self.by_name: dict[str, int] = {}
+
+    def take(self, queue_id: bytes, origin: Origin) -> Mail:
+        """A message that begins here; an older one of the same id has ended unseen."""
+        self.taken += 1
+        mail = self.mails[queue_id] = self.recent[queue_id] = Mail(origin, self.taken)
+        if len(self.recent) > 4 * RECENT:
+            self._forget_former()
+        return mail
+
+    def _forget_former(self) -> None:
+        self.recent = {key: mail for key, mail in self.recent.items() if self.taken - mail.number < RECENT}
+
+    def adopt(self, queue_id: bytes) -> Mail:
+        """A message whose beginning is not in the log."""
+        mail = self.mails[queue_id] = Mail(Origin.UNKNOWN, self.taken)
+        return mail
+
+    def recently_taken(self, queue_id: bytes) -> Mail | None:
+        mail = self.recent.get(queue_id)
+        return mail if mail is not None and self.taken - mail.number < RECENT else None
+
+    def follow(self, later: Queue) -> None:
+        """Take over what a later piece of the log knows of this host."""
+        fresh = {id(mail): mail for mail in (*later.mails.values(), *later.recent.values())}
+        for mail in fresh.values():
+            mail.number += self.taken
+        self.taken += later.taken
+        self.mails.update(later.mails)
+        self.levels.update(later.levels)
+        for name, count in later.by_name.items():
+            self.by_name[name] = self.by_name.get(name, 0) + count
+        self.recent.update(later.recent)
+        self._forget_former()
+
+    def forget_oldest(self) -> None:
+        """Give up what was abandoned before it reached the queue, then the oldest."""
+        if len(self.mails) <= MAX_OPEN:
+            return
+        horizon = self.taken - RECENT
+        self.mails = {key: mail for key, mail in self.mails.items() if mail.active or mail.number > horizon}
+        for key in list(self.mails)[: max(0, len(self.mails) - MAX_OPEN // 2)]:
+            del self.mails[key]

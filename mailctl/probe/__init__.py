@@ -1,0 +1,16 @@
+"""Proof that a mail server is safe: named checks, made over the network from outside."""
+
+from mailctl.probe.result import Report, Result, Verdict, render_result, render_totals
+from mailctl.probe.suite import probe_machine, probe_remote, probe_sandbox, select_checks
+
+__all__ = [
+    "Report",
+    "Result",
+    "Verdict",
+    "probe_machine",
+    "probe_remote",
+    "probe_sandbox",
+    "render_result",
+    "render_totals",
+    "select_checks",
+]

@@ -1,0 +1,90 @@
+"""Family delivery: a message to each class of recipient arrives where the spec says, once, and nowhere else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+
+from mailctl.probe.arena import Arena, Transport
+from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
+from mailctl.probe.dialogue import Transcript
+from mailctl.probe.flow import arrivals, hand_over, letter, require_inside, where_mail_goes
+from mailctl.probe.subject import NOBODY
+from mailctl.spec.derive import alias_rows, hosts_mail
+from mailctl.spec.model import MailboxKind, Spec
+
+REMEDY = "`mailctl lab log` shows what became of the message; compare the aliases of the spec"
+
+
+def checks() -> tuple[Check, ...]:
+    return (
+        Check("delivery.mailbox", "a message to a mailbox arrives there", REMEDY, _to_mailbox, is_fast=True),
+        Check("delivery.classes", "a message to each class of recipient arrives as the spec says", REMEDY, _to_each),
+    )
+
+
+def _to_mailbox(arena: Arena) -> Iterator[Attempt]:
+    spec, _ = _require_hosting(arena)
+    if "mailbox" not in arena.subject.names:
+        raise CannotTellError("the spec has no mailbox")
+    yield _attempt(arena, spec, arena.subject.names["mailbox"], "mailbox")
+
+
+def _to_each(arena: Arena) -> Iterator[Attempt]:
+    spec, _ = _require_hosting(arena)
+    for kind, address in recipients(spec).items():
+        yield _attempt(arena, spec, address, kind)
+
+
+def recipients(spec: Spec) -> dict[str, str]:
+    """One address of each class the spec has, by what the class is called."""
+    return {kind: address for kind, address in reversed(list(_candidates(spec))) if where_mail_goes(spec, address)}
+
+
+def _candidates(spec: Spec) -> Iterator[tuple[str, str]]:
+    for domain, record in spec.domains.items():
+        for name, mailbox in record.mailboxes.items():
+            if mailbox.kind is MailboxKind.SMTP_USER:
+                yield "smtp-user", f"{name}@{domain}"
+            else:
+                yield "mailbox with a tag", f"{name}+probe@{domain}"
+        if record.catch_all is not None:
+            yield "catch-all", f"{NOBODY}@{domain}"
+        yield "postmaster", f"postmaster@{domain}"
+        yield "abuse", f"abuse@{domain}"
+    for row in alias_rows(spec):
+        if row.path[-2:-1] == ("aliases",):
+            leaves = any(target.rpartition("@")[2] not in spec.domains for target in row.targets)
+            yield "forward" if leaves else "alias", row.address
+    if spec.local_aliases and spec.server.hostname not in spec.domains:
+        yield "system user", f"root@{spec.server.hostname}"
+
+
+def _attempt(arena: Arena, spec: Spec, recipient: str, kind: str) -> Attempt:
+    return Attempt(f"{kind} <{recipient}>", partial(_deliver, arena, where_mail_goes(spec, recipient), recipient))
+
+
+def _deliver(arena: Arena, expected: frozenset[str], recipient: str, transcript: Transcript) -> None:
+    message = letter("", recipient)
+    reply = hand_over(arena, transcript, message)
+    if not reply.is_success:
+        raise RefutedError(f"<{recipient}> was answered {str(reply)!r}")
+    arena.wait_until(lambda: arrivals(arena, message.token).keys() >= expected)
+    found = arrivals(arena, message.token)
+    if found != Counter(expected):
+        raise RefutedError(f"mail to <{recipient}> arrived at {_list(found)}, not at {_list(Counter(expected))}")
+
+
+def _list(found: Counter[str]) -> str:
+    copies = (address if count == 1 else f"{count} times {address}" for address, count in sorted(found.items()))
+    return ", ".join(copies) or "nobody"
+
+
+def _require_hosting(arena: Arena) -> tuple[Spec, object]:
+    spec, files = require_inside(arena)
+    if not hosts_mail(spec):
+        raise CannotTellError("this role stores no mail")
+    if not arena.is_open(Transport.SMTP):
+        raise CannotTellError("nothing listens on port 25")
+    return spec, files

@@ -1,0 +1,207 @@
+"""Which checks there are, and running them against a sandbox, this machine, or another one."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from types import MappingProxyType
+
+from mailctl.errors import UnfitError, UsageError
+from mailctl.host import LocalHost
+from mailctl.probe import outside
+from mailctl.probe.arena import Arena, Family, Vantage
+from mailctl.probe.case import load_checks
+from mailctl.probe.check import Check
+from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tables, tls
+from mailctl.probe.logins import known_passwords
+from mailctl.probe.mailroom import Mailroom
+from mailctl.probe.result import Report, Result
+from mailctl.probe.runner import Announce, run_checks
+from mailctl.probe.subject import choose_subject, probe_logins
+from mailctl.sandbox import Sandbox
+from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, call_in_network_of, has_ipv6
+from mailctl.spec.model import Spec
+from mailctl.target import DEBIAN_12, Target
+
+FAMILIES = (auth, tables, tls, renegotiation, certificate, delivery, signing, smuggling, closed)
+HELO = "probe.client.example"
+CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
+    Family.IPV4: IPv4Network("198.19.0.0/16"),  # RFC 2544
+    Family.IPV6: IPv6Network("2001:db8:1000::/36"),  # RFC 3849
+}
+CLIENTS, FIRST_CLIENT = 4000, 256
+STRANGER_IPV4 = "198.51.100.77"
+# For a remote server, in seconds: one reply, all of it, and between connections (servers count them per client).
+REMOTE_PATIENCE, REMOTE_LIMIT, REMOTE_PACE = 30.0, 900.0, 1.1
+NOTHING: Mapping[str, str] = MappingProxyType({})
+# People of the outside world; in a sandbox every name of it takes mail.
+SANDBOX_WORLD = {
+    "helo": HELO,
+    "stranger": "stranger@outside.example",
+    "victim": "victim@elsewhere.example",
+    "literal": f"[{SERVER_IPV4}]",
+}
+
+
+def ignore(result: Result) -> None:
+    """Announce nothing."""
+
+
+def all_checks() -> tuple[Check, ...]:
+    """Every check, family by family."""
+    return tuple(check for part in (load_checks(), *(module.checks() for module in FAMILIES)) for check in part)
+
+
+def select_checks(only: Sequence[str] = (), *, fast: bool = False) -> tuple[Check, ...]:
+    """The checks named by `only` (a family, or the whole name of a check), or all; `fast` leaves out the slow ones.
+
+    Raises:
+        UsageError: nothing has that name.
+    """
+    checks = all_checks()
+    known = {name for check in checks for name in (check.name, check.family)}
+    if unknown := [name for name in only if name not in known]:
+        families = ", ".join(dict.fromkeys(check.family for check in checks))
+        raise UsageError(f"no check is called {unknown[0]!r}", hint=f"families are: {families}")
+    chosen = (check for check in checks if not only or {check.name, check.family} & set(only))
+    return tuple(check for check in chosen if check.is_fast or not fast)
+
+
+def probe_sandbox(
+    sandbox: Sandbox,
+    spec: Spec,
+    checks: Sequence[Check],
+    announce: Announce = ignore,
+    *,
+    target: Target = DEBIAN_12,
+) -> Report:
+    """Probe the server of a sandbox from the outside world; logins get passwords for the time of the probe.
+
+    Raises:
+        MailctlError: the logins cannot be prepared.
+    """
+    families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
+    addresses = {Family.IPV4: SERVER_IPV4, Family.IPV6: SERVER_IPV6}
+    vantage = Vantage(
+        addresses={family: addresses[family] for family in families},
+        sources={family: client_addresses(family, spec) for family in families},
+        trusted_roots=sandbox.path(target.ca_file),
+    )
+    with known_passwords(sandbox, target, probe_logins(spec)) as passwords:
+        arena = Arena(
+            vantage=vantage,
+            subject=choose_subject(spec, passwords, SANDBOX_WORLD),
+            deadline=time.monotonic() + vantage.limit,
+            spec=spec,
+            target=target,
+            server=sandbox,
+            mailroom=Mailroom(sandbox, target),
+        )
+        return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
+
+
+def probe_machine(
+    host: LocalHost,
+    spec: Spec,
+    checks: Sequence[Check],
+    announce: Announce = ignore,
+    *,
+    target: Target = DEBIAN_12,
+    passwords: Mapping[str, str] = NOTHING,
+) -> Report:
+    """Probe the server of this machine from an outside made for it; no message is sent.
+
+    `passwords` holds what the caller knows, at most one login and its password.
+
+    Raises:
+        NeedsRootError, UnfitError, MailctlError: the outside cannot be made.
+    """
+    families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
+    addresses = {Family.IPV4: outside.SERVER_IPV4, Family.IPV6: outside.SERVER_IPV6}
+    vantage = Vantage(
+        addresses={family: addresses[family] for family in families},
+        sources={family: client_addresses(family, spec) for family in families},
+    )
+    world = foreign_world(outside.SERVER_IPV4)
+    arena = Arena(
+        vantage=vantage,
+        subject=choose_subject(spec, passwords, world, next(iter(passwords), "")),
+        deadline=time.monotonic() + vantage.limit,
+        spec=spec,
+        target=target,
+        server=host,
+    )
+    with outside.outside_of(host) as pid:
+        return call_in_network_of(pid, lambda: run_checks(checks, arena, announce))
+
+
+def probe_remote(
+    name: str,
+    spec: Spec | None,
+    checks: Sequence[Check],
+    announce: Announce = ignore,
+    *,
+    passwords: Mapping[str, str] = NOTHING,
+) -> Report:
+    """Probe the server called `name` over the network, from the address we have, at a pace servers put up with.
+
+    Raises:
+        UsageError: the name has no address.
+    """
+    addresses = _resolve(name)
+    vantage = Vantage(addresses, patience=REMOTE_PATIENCE, limit=REMOTE_LIMIT, pace=REMOTE_PACE)
+    world = foreign_world(addresses.get(Family.IPV4, "")) | {"hostname": name}
+    arena = Arena(
+        vantage=vantage,
+        subject=choose_subject(spec, passwords, world, next(iter(passwords), "")),
+        deadline=time.monotonic() + vantage.limit,
+        spec=spec,
+    )
+    return run_checks(checks, arena, announce)
+
+
+def foreign_world(server: str) -> dict[str, str]:
+    """Strangers where nobody made the DNS for us: an address literal passes every check of a sender's domain."""
+    return {
+        "helo": HELO,
+        "stranger": f"probe@[{STRANGER_IPV4}]",
+        "victim": "probe@example.com",
+        "literal": f"[{server}]" if server else "",
+    }
+
+
+def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
+    """Addresses for clients, for ever and for many threads; begins anywhere, so that runs differ.
+
+    Raises:
+        UnfitError: the spec trusts some of them.
+    """
+    network = CLIENT_NETWORKS[family]
+    if trusted := [each for each in spec.server.trusted_networks if _overlap(ip_network(each), network)]:
+        raise UnfitError(f"the spec trusts {trusted[0]}, where clients of the probe come from")
+    start = random.randrange(CLIENTS)  # noqa: S311 - no secret
+    # Each client in a network of its own: Dovecot slows down all of a /48 where one of it failed to log in.
+    step = 1 if family is Family.IPV4 else 2**80
+
+    def client(number: int) -> str:
+        return str(network[FIRST_CLIENT + (start + number) % CLIENTS * step])
+
+    # No generator: many threads ask for the next one.
+    return map(client, itertools.count())
+
+
+def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
+
+
+def _resolve(name: str) -> dict[Family, str]:
+    wanted = {socket.AF_INET: Family.IPV4, socket.AF_INET6: Family.IPV6}
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UsageError(f"{name!r} has no address: {error.strerror}") from error
+    return {wanted[each[0]]: str(each[4][0]) for each in reversed(found) if each[0] in wanted}

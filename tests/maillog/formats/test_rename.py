@@ -1,0 +1,33 @@
+"""Lists under other names keep their sums and their order."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailctl.maillog.rename import renamed, without_case, without_verp
+from mailctl.maillog.report import OTHERS, Report, Row
+
+
+def test_rows_that_get_one_name_become_one() -> None:
+    rows = (Row("b@x", 5, 50), Row("A@x", 4, 40), Row("a@x", 3, 30), Row(OTHERS, 1, 10))
+    assert renamed(rows, str.upper) == (Row("A@X", 7, 70), Row("B@X", 5, 50), Row(OTHERS, 1, 10))
+
+
+def test_case_is_ignored_on_request() -> None:
+    report = Report(senders=(Row("Bob@x.example", 1), Row("bob@x.example", 1)))
+    assert without_case(report).senders == (Row("bob@x.example", 2),)
+
+
+@pytest.mark.parametrize(
+    ("address", "simple", "aggressive"),
+    [
+        ("list-return-17-bob=some.dom@host.dom", "list-return-ID-bob=some.dom@host.dom", "list-return@host.dom"),
+        ("bounce-123.4@news.example", "bounce-ID@news.example", "bounce-ID@news.example"),
+        ("alice@example.org", "alice@example.org", "alice@example.org"),
+        ("bob17@example.org", "bob17@example.org", "bob17@example.org"),
+    ],
+)
+def test_verp_senders_become_one(address: str, simple: str, aggressive: str) -> None:
+    report = Report(senders=(Row(address, 1),))
+    assert without_verp(report, forgets_recipient=False).senders[0].name == simple
+    assert without_verp(report, forgets_recipient=True).senders[0].name == aggressive

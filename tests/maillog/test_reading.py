@@ -1,0 +1,143 @@
+"""Where lines come from, and when they were: periods, years, the journal, logs that cannot be read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from mailctl.maillog import LogError, follow, parse_line, summarise, summarise_new
+from mailctl.maillog.events import Connected
+
+CONNECT = "mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]"
+
+
+def write(path: Path, lines: list[str], written: datetime | None = None) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    if written:
+        os.utime(path, (written.timestamp(),) * 2)
+    return path
+
+
+def hours(log: Path) -> list[str]:
+    return [hour.hour for hour in summarise(log).by_hour]
+
+
+def test_the_year_comes_from_when_the_file_was_written(tmp_path: Path) -> None:
+    stamps = [
+        "Nov  3 06:00:00",
+        "Dec 31 23:59:59",
+        "Jan  1 00:00:00",
+        "Feb 28 07:00:00",
+        "Dec 31 08:00:00",
+        "Jan  2 09:00:00",
+    ]
+    log = write(tmp_path / "mail.log", [f"{stamp} {CONNECT}" for stamp in stamps], datetime(2021, 1, 2, 12, tzinfo=UTC))
+    assert hours(log) == [
+        "2019-11-03T06",
+        "2019-12-31T23",
+        "2020-01-01T00",
+        "2020-02-28T07",
+        "2020-12-31T08",
+        "2021-01-02T09",
+    ]
+
+
+def test_a_stamp_with_a_year_tells_that_of_the_others(tmp_path: Path) -> None:
+    lines = [f"Dec 31 23:00:00 {CONNECT}", f"2012-01-01T00:10:00+00:00 {CONNECT}", f"Jan  1 01:00:00 {CONNECT}"]
+    assert hours(write(tmp_path / "mail.log", lines)) == ["2011-12-31T23", "2012-01-01T00", "2012-01-01T01"]
+
+
+def test_lines_a_little_out_of_order_do_not_turn_the_year(tmp_path: Path) -> None:
+    stamps = ["Dec 31 23:59:59", "Jan  1 00:00:00", "Dec 31 23:59:59", "Jan  1 00:00:01"]
+    log = write(tmp_path / "mail.log", [f"{stamp} {CONNECT}" for stamp in stamps], datetime(2021, 1, 1, 12, tzinfo=UTC))
+    assert hours(log) == ["2020-12-31T23", "2021-01-01T00"]
+
+
+MINUTES = [datetime(2026, 3, 1, 6, tzinfo=UTC) + timedelta(minutes=7 * number) for number in range(200)]
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S+00:00", "%b %e %H:%M:%S"])
+@pytest.mark.parametrize(("since", "until"), [(40, 90), (None, 77), (3, None), (60, 60)])
+def test_only_lines_of_the_period_count(tmp_path: Path, form: str, since: int | None, until: int | None) -> None:
+    log = write(tmp_path / "mail.log", [f"{minute.strftime(form)} {CONNECT}" for minute in MINUTES], MINUTES[-1])
+    begin = None if since is None else MINUTES[since]
+    end = None if until is None else MINUTES[until]
+    report = summarise(log, since=begin, until=end, zone=UTC)
+    wanted = MINUTES[since:until]
+    assert report.totals.connections == report.lines.total == len(wanted)
+    assert (report.period.first, report.period.last) == ((wanted[0], wanted[-1]) if wanted else (None, None))
+
+
+def test_a_message_from_before_the_period_is_known_in_it() -> None:
+    lines = [
+        "2026-03-01T06:00:00+00:00 mx1 postfix/smtpd[1]: 4F0A1B2C: client=a[192.0.2.1]",
+        "2026-03-01T06:00:00+00:00 mx1 postfix/qmgr[1]: 4F0A1B2C: from=<a@a>, size=700, nrcpt=1 (queue active)",
+        "2026-03-02T06:00:00+00:00 mx1 postfix/virtual[1]: 4F0A1B2C: to=<b@b>, relay=virtual, delay=1, delays=1/0/0/0, "
+        "dsn=2.0.0, status=sent (delivered to mailbox)",
+    ]
+    totals = summarise(lines, since=datetime(2026, 3, 2, tzinfo=UTC)).totals
+    assert (totals.received, totals.delivered, totals.bytes_delivered) == (0, 1, 700)
+
+
+def test_journal_entries_are_lines() -> None:
+    entry = {
+        "__REALTIME_TIMESTAMP": "1772344800000000",
+        "_HOSTNAME": "mx1",
+        "SYSLOG_IDENTIFIER": "postfix/smtpd",
+        "_PID": "7",
+        "MESSAGE": "connect from a.example[192.0.2.1]",
+    }
+    as_bytes = entry | {"MESSAGE": list(b"connect from a.example[192.0.2.1]")}
+    report = summarise([json.dumps(entry), json.dumps(as_bytes), '{"MESSAGE": 1}', "{"])
+    assert (report.totals.connections, report.lines.unparsed) == (2, 2)
+    assert report.period.first == datetime(2026, 3, 1, 6, tzinfo=UTC)
+
+
+def test_a_log_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path) -> None:
+    torn = tmp_path / "torn.gz"
+    torn.write_bytes(gzip.compress(os.urandom(5000))[:2000])
+    for path in (torn, tmp_path / "missing", tmp_path):
+        with pytest.raises(LogError, match=str(path)):
+            summarise(path)
+
+
+def test_a_damaged_state_is_refused_and_kept(tmp_path: Path) -> None:
+    log, state = write(tmp_path / "mail.log", [f"Mar  1 06:00:00 {CONNECT}"]), tmp_path / "state"
+    summarise_new([log], state)
+    torn = state.read_bytes()[:-9]
+    state.write_bytes(torn)
+    with pytest.raises(LogError, match="state"):
+        summarise_new([log], state)
+    assert state.read_bytes() == torn
+
+
+def test_a_line_being_written_waits_for_its_end(tmp_path: Path) -> None:
+    log, state = tmp_path / "mail.log", tmp_path / "state"
+    log.write_text(f"Mar  1 06:00:00 {CONNECT}\nMar  1 06:00:01 {CONNECT[:30]}")
+    assert summarise_new([log], state)[0].lines.total == 1
+    with log.open("a") as file:
+        file.write(f"{CONNECT[30:]}\n")
+    assert summarise_new([log], state)[0].totals.connections == 1
+
+
+def test_following_goes_on_in_the_next_file(tmp_path: Path) -> None:
+    log = write(tmp_path / "mail.log", [f"Mar  1 06:00:00 {CONNECT}"])
+    events = follow(log, from_start=True)
+    assert isinstance(next(events), Connected)
+    with log.open("a") as file:
+        file.write(f"Mar  1 06:00:01 {CONNECT}\n")
+    log.rename(tmp_path / "mail.log.1")
+    write(log, [f"Mar  1 06:00:02 {CONNECT}"])
+    found = [event for event in islice(events, 12) if event is not None]
+    assert [event.line.stamp for event in found[:2]] == ["Mar  1 06:00:01", "Mar  1 06:00:02"]
+
+
+def test_a_stamp_without_meaning_is_no_stamp() -> None:
+    assert summarise([f"Feb 30 06:00:00 {CONNECT}", f"2026-13-01T06:00:00+00:00 {CONNECT}"]).period.first is None
+    assert parse_line(f"Feb 30 06:00:00 {CONNECT}")

@@ -1,0 +1,161 @@
+"""A lab whose spec has everybody a probe may name, and ways to break its server."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailctl.host import LocalHost
+from mailctl.lab.lifecycle import bring_down, serve, start_lab
+from mailctl.probe import Report, probe_sandbox, select_checks
+from mailctl.sandbox import Sandbox
+from mailctl.spec.hash import Scheme, hash_password
+from mailctl.spec.load import load_spec
+from mailctl.spec.model import Spec
+
+SPEC = """
+version: 1
+server: {hostname: mx1.example.org}
+tls: {certificate: /etc/ssl/mx1/fullchain.pem, key: /etc/ssl/mx1/privkey.pem}
+domains:
+  example.org:
+    dkim: {selector: s2026a}
+    mailboxes:
+      ali: {password: {file: hash}, send_as: [info]}
+      bob: {password: {file: slow-hash}}
+      app: {password: {file: hash}, kind: smtp-user, null_sender: true}
+    aliases:
+      info: [ali]
+      sales: [bob]
+      team: [ali, bob, carol@partner.example]
+      "/^ticket-[0-9]+$/": [ali]
+  example.net:
+    catch_all: shop
+    dkim: {selector: s2026b}
+    mailboxes:
+      shop: {password: {file: hash}}
+local_aliases: {root: ali@example.org, postmaster: ali@example.org}
+relays:
+  isp: {hosts: ["[smtp.isp.example]:587"], username: example, password: {file: relay-password}}
+routes:
+  - {to: [partner.example], via: isp}
+  - {via: direct}
+"""
+SETTINGS = ("/etc/postfix/main.cf", "/etc/postfix/master.cf", "/etc/dovecot/dovecot.conf")
+CERTIFICATE, KEY = "/etc/ssl/mx1/fullchain.pem", "/etc/ssl/mx1/privkey.pem"
+RELOADED = "reload -- version"
+PASSWORD = "correct horse"
+
+
+@dataclass(frozen=True)
+class ProbeLab:
+    """A lab that is up, and its spec."""
+
+    sandbox: Sandbox
+    spec: Spec
+    spec_file: Path
+
+    def probe(self, *only: str, fast: bool = False) -> Report:
+        return probe_sandbox(self.sandbox, self.spec, select_checks(only, fast=fast))
+
+    def run(self, *argv: str, stdin: bytes = b"") -> str:
+        done = self.sandbox.run(argv, stdin=stdin)
+        assert done.returncode == 0, done.complaint
+        return done.stdout.decode()
+
+
+@contextmanager
+def started_lab(name: str, folder: Path) -> Iterator[ProbeLab]:
+    host = LocalHost()
+    (folder / "mail.yml").write_text(SPEC)
+    (folder / "hash").write_text(hash_password(host, PASSWORD, Scheme.SHA512_CRYPT))
+    (folder / "slow-hash").write_text(hash_password(host, PASSWORD))
+    (folder / "relay-password").write_text("secret")
+    spec = load_spec(folder / "mail.yml")
+    try:
+        sandbox = start_lab(host, name, spec, folder / "mail.yml", dies_with_us=True)
+        serve(sandbox, spec, folder / "mail.yml")
+        yield ProbeLab(sandbox, spec, folder / "mail.yml")
+        sandbox.stop()
+    finally:
+        bring_down(host, name)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One way to break a server: parameters of main.cf, options of services, texts of files replaced."""
+
+    name: str
+    fails: tuple[str, ...]
+    main: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+    replace: dict[str, tuple[str, str]] = field(default_factory=dict)
+    certificate: str = ""
+
+    @contextmanager
+    def applied(self, lab: ProbeLab) -> Iterator[None]:
+        changed = {*SETTINGS, CERTIFICATE, KEY, *self.replace}
+        before = {path: lab.sandbox.path(path).read_bytes() for path in changed}
+        try:
+            self._break(lab)
+            _reload(lab)
+            yield
+        finally:
+            for path, content in before.items():
+                lab.sandbox.path(path).write_bytes(content)
+            _reload(lab)
+
+    def _break(self, lab: ProbeLab) -> None:
+        if self.main:
+            lab.run("postconf", "-e", *(f"{name} = {value}" for name, value in self.main.items()))
+        for service in ("submission", "submissions") if self.options else ():
+            lab.run("postconf", "-P", *(f"{service}/inet/{name}={value}" for name, value in self.options.items()))
+        for path, (old, new) in self.replace.items():
+            file = lab.sandbox.path(path)
+            assert old in file.read_text(), f"{path} does not hold {old!r}"
+            file.write_text(file.read_text().replace(old, new))
+        if self.certificate:
+            _install(lab, self.certificate)
+
+
+def _install(lab: ProbeLab, kind: str) -> None:
+    """A certificate that is `expired`, for `another-name`, or `weak`, with its key."""
+    certificate, key = lab.sandbox.issue_certificate(["mx2.example.org"])
+    folder = lab.sandbox.folder
+    if kind == "expired":
+        request = ("openssl", "req", "-new", "-key", folder / "server.key", "-subj", "/CN=mx1.example.org", "-config")
+        signing = ("openssl", "x509", "-req", "-days", "-1", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key")
+        certificate = _output(signing, _output((*request, folder / "openssl.cnf")))
+    if kind == "weak":
+        key = _output(("openssl", "genrsa", "1024"))
+        (folder / "weak.key").write_bytes(key)
+        command = ("openssl", "req", "-x509", "-sha1", "-key", folder / "weak.key", "-subj", "/CN=x", "-config")
+        certificate = _output((*command, folder / "openssl.cnf"))
+    lab.sandbox.path(CERTIFICATE).write_bytes(certificate)
+    lab.sandbox.path(KEY).write_bytes(key)
+
+
+def _output(argv: tuple[str | Path, ...], stdin: bytes = b"") -> bytes:
+    done = LocalHost().run(argv, stdin=stdin)
+    assert done.returncode == 0, done.complaint
+    return done.stdout
+
+
+def _reload(lab: ProbeLab) -> None:
+    log = lab.sandbox.path("/var/log/mail.log")
+    seen = log.read_text().count(RELOADED)
+    old = time.time() - 10  # Postfix waits where its files are young
+    for path in SETTINGS:
+        os.utime(lab.sandbox.path(path), (old, old))
+    lab.run("postfix", "reload")
+    lab.run("doveadm", "reload")
+    lab.run("kill", "-USR1", lab.sandbox.path("/run/opendkim/opendkim.pid").read_text().strip())
+    until = time.monotonic() + 10
+    while log.read_text().count(RELOADED) == seen:
+        assert time.monotonic() < until, "Postfix did not reload"
+        time.sleep(0.02)
+    time.sleep(0.2)  # until processes that were idle have gone

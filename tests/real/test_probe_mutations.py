@@ -1,0 +1,122 @@
+"""Each check of the probe can fail: a server broken in one way is found by the checks that are about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mailctl.probe import Verdict
+from tests.real.probe_lab import Mutation, ProbeLab, started_lab
+
+pytestmark = pytest.mark.real
+
+# Postfix wants one restriction that refuses; here it is never reached.
+OPEN = dict.fromkeys(
+    ("smtpd_client_restrictions", "smtpd_relay_restrictions", "smtpd_recipient_restrictions"),
+    "check_client_access,static:OK,reject",
+)
+LOGINS_OPEN = {"smtpd_sender_restrictions": ""}
+DOVECOT = "/etc/dovecot/dovecot.conf"
+ANYBODY = "passdb {\n  driver = static\n  args = nopassword=y\n}\npassdb {\n  driver = passwd-file"
+FIRST_PASSDB = "passdb {\n  driver = passwd-file"
+ANONYMOUS = "smtpd_sasl_security_options"
+
+BROKE_DOWN = re.compile("not proved|no connection|no answer|hung up|did not come back")
+
+MUTATIONS = (
+    Mutation(
+        "open to every network",
+        ("relay.stranger", "relay.null-sender", "relay.our-address", "relay.second-recipient", "relay.after-reset",
+         "relay.upper-case", "relay.a-label", "relay.percent-host", "relay.source-route-host",
+         "relay.orcpt", "relay.our-host", "relay.our-literal", "relay.percent-literal", "relay.bang-host",
+         "relay.subdomain", "relay.after-failed-auth", "relay.trailing-dot"),
+        main={"mynetworks": "0.0.0.0/0, [::]/0"},
+    ),
+    Mutation("no relay restriction on submission", ("relay.mail-auth", "relay.stranger"),
+             options=OPEN),
+    Mutation("the null sender relays", ("relay.null-sender",),
+             main={"smtpd_relay_restrictions": "check_sender_access inline:{<>=OK}, reject_unauth_destination"}),
+    Mutation("our addresses relay", ("relay.our-address",),
+             main={"smtpd_relay_restrictions":
+                   "check_sender_access inline:{example.org=OK}, reject_unauth_destination"}),
+    Mutation("our own name relays", ("relay.helo-hostname",),
+             main={"smtpd_relay_restrictions":
+                   "check_helo_access inline:{mx1.example.org=OK}, reject_unauth_destination"}),
+    Mutation("localhost relays", ("relay.helo-localhost",),
+             main={"smtpd_relay_restrictions":
+                   "check_helo_access inline:{localhost.localdomain=OK}, reject_unauth_destination"}),
+    Mutation("subdomains relay", ("relay.subdomain",), main={"relay_domains": ".example.org"}),
+    Mutation("XCLIENT for all", ("relay.xclient",), main={"smtpd_authorized_xclient_hosts": "0.0.0.0/0, [::]/0"}),
+    Mutation("XFORWARD for all", ("relay.xforward",), main={"smtpd_authorized_xforward_hosts": "0.0.0.0/0, [::]/0"}),
+    Mutation("AUTH on 25", ("auth.not-offered-25", "auth.not-taken-25"), main={"smtpd_sasl_auth_enable": "yes"}),
+    Mutation("AUTH in clear", ("auth.not-offered-in-clear", "auth.not-taken-in-clear", "auth.no-mail-in-clear"),
+             main={"smtpd_tls_auth_only": "no"}, options={"smtpd_tls_security_level": "may"}),
+    Mutation("no AUTH", ("auth.offered",), options={"smtpd_sasl_auth_enable": "no"}),
+    Mutation("anonymous AUTH", ("auth.no-anonymous",), main={ANONYMOUS: "", "smtpd_sasl_tls_security_options": ""},
+             replace={DOVECOT: ("auth_mechanisms = plain login", "auth_mechanisms = plain login anonymous")}),
+    Mutation("any password", ("auth.wrong-password",), replace={DOVECOT: (FIRST_PASSDB, ANYBODY)}),
+    Mutation("no delay", ("auth.same-answer",),
+             replace={DOVECOT: ("auth_failure_delay = 2 secs", "auth_failure_delay = 0")}),
+    Mutation("no limit of tries", ("auth.rate",), main={"smtpd_client_auth_rate_limit": "0"}),
+    Mutation(
+        "anybody is anybody",
+        ("identity.neighbour", "identity.neighbour-case", "identity.neighbour-tag", "identity.neighbour-alias",
+         "identity.tenant", "identity.catch-all", "identity.outside", "identity.null-sender",
+         "identity.second-transaction", "identity.tables"),
+        options=LOGINS_OPEN,
+    ),
+    Mutation("anybody is nobody", ("identity.nobody",),
+             main={"smtpd_reject_unlisted_sender": "no"}, options=LOGINS_OPEN),
+    Mutation("nobody owns anything",
+             ("identity.own-address", "identity.own-alias", "identity.own-tag", "identity.shared-alias",
+              "identity.tables"),
+             main={"smtpd_sender_login_maps": "static:nobody"}),
+    Mutation("nobody may bounce", ("identity.null-sender-marked",), main={"mailctl_null_sender": "reject"}),
+    Mutation("a bare line feed ends a message", ("smuggling.inbound",), main={"smtpd_forbid_bare_newline": "no"}),
+    Mutation("stray line ends leave", ("smuggling.outbound",),
+             main={"smtpd_forbid_bare_newline": "no", "cleanup_replace_stray_cr_lf": "no"}),
+    Mutation("TLS of the last century", ("tls.versions", "tls.mozilla-intermediate"),
+             main={"smtpd_tls_protocols": ">=TLSv1", "smtpd_tls_mandatory_protocols": ">=TLSv1",
+                   "tls_high_cipherlist": "ALL:@SECLEVEL=0", "tls_medium_cipherlist": "ALL:@SECLEVEL=0"}),
+    Mutation("anonymous suites", ("tls.internet-nl",), main={"smtpd_tls_exclude_ciphers": ""}),
+    Mutation("renegotiation", ("tls.renegotiation",), main={"tls_ssl_options": "0x100"}),
+    Mutation("small curves", ("tls.curves",), main={"tls_eecdh_auto_curves": "secp224r1 prime256v1"}),
+    Mutation("expired", ("tls.certificate",), certificate="expired"),
+    Mutation("another name", ("tls.certificate",), certificate="another-name"),
+    Mutation("weak key", ("tls.key",), certificate="weak"),
+    Mutation("VRFY", ("enumeration.vrfy",), main={"disable_vrfy_command": "no"}),
+    Mutation("talkative banner", ("enumeration.banner",), main={"smtpd_banner": "$myhostname ESMTP $mail_name 3.7.11"}),
+    Mutation("no HELO", ("enumeration.helo-required",), main={"smtpd_helo_required": "no"}),
+    Mutation("no aliases", ("delivery.classes",), main={"virtual_alias_maps": ""}),
+    Mutation("mail is thrown away", ("delivery.mailbox",), main={"virtual_transport": "discard"}),
+    Mutation("no signer", ("signing.leaves-signed",), main={"smtpd_milters": ""}),
+    Mutation("a signer that trusts everybody", ("signing.strangers",),
+             replace={"/etc/opendkim/TrustedHosts": ("127.0.0.0/8", "0.0.0.0/0\n::/0\n127.0.0.0/8")}),
+    Mutation("a signer that may be missing", ("closed.signer",),
+             replace={"/etc/postfix/main.cf": ("default_action=tempfail", "default_action=accept")}),
+    Mutation("open without Dovecot", ("closed.auth",), options={**OPEN, **LOGINS_OPEN, "smtpd_sasl_auth_enable": "no"}),
+    Mutation("impatient queue", ("closed.mailboxes",),
+             main={"maximal_queue_lifetime": "0", "bounce_queue_lifetime": "0"}),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lab(
+    require_root: None, require_tools: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProbeLab]:
+    require_tools("postfix", "dovecot", "opendkim", "openssl")
+    with started_lab("probe-mutations", tmp_path_factory.mktemp("spec")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_broken_server_is_found(lab: ProbeLab, mutation: Mutation) -> None:
+    with mutation.applied(lab):
+        report = lab.probe(*mutation.fails)
+    found = {name: report.result(name) for name in mutation.fails}
+    assert [name for name, result in found.items() if result.verdict is not Verdict.FAIL] == []
+    # For the right reason: not because the dialogue broke down before it came to the point.
+    notes = [outcome.note for result in found.values() for outcome in result.decisive]
+    assert [note for note in notes if BROKE_DOWN.search(note)] == []
