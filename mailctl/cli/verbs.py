@@ -14,6 +14,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "render": "Write the configuration files into a folder.",
         "plan": "Show what apply would change.",
         "apply": "Make the server what the spec says; undone on failure.",
+        "confirm": "Keep what was applied with --confirm-within.",
+        "recover": "End an apply that was interrupted.",
         "rollback": "Put an earlier generation back.",
         "history": "List the generations that were applied.",
         "status": "What serves now, and whether it is well.",
