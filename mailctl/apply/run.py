@@ -33,6 +33,7 @@ from mailctl.apply.recover import Say, finish, lock_path, undo
 from mailctl.apply.sessions import end_sessions, removed_logins
 from mailctl.apply.signals import uninterrupted
 from mailctl.apply.staging import build, check, refuse, require_tables, stage_files
+from mailctl.apply.status import read_services
 from mailctl.apply.switch import (
     commit,
     plan_replacements,
@@ -134,8 +135,11 @@ def choose_generation(host: Host, target: Target, number: int | None) -> int:
         UsageError: nothing serves that could be gone back from, or there is no such generation.
     """
     current, numbers = read_current(host, target), [ORIGINALS, *read_numbers(host, target)]
-    if current is None or (number is None and current == ORIGINALS):
+    if current is None:
         raise UsageError("nothing to go back from: nothing was applied", hint="`mailctl history` lists generations")
+    if number is None and current == ORIGINALS:
+        hint = "`mailctl history` lists the others; `mailctl rollback NUMBER` puts one back"
+        raise UsageError("nothing to go back from: generation 0 serves, the files from before the first apply", hint)
     if number is not None and number not in numbers:
         raise UsageError(f"there is no generation {number}", hint="`mailctl history` lists those there are")
     if number is not None:
@@ -156,7 +160,7 @@ def _transaction(host: Host, target: Target, name: str, number: int, say: Say) -
             journal.write(Step.VERIFIED if journal.deadline is None else Step.PENDING)
     except BaseException as error:
         undo(host, target, journal, say)
-        say("the old configuration is back and serves" if journal.has(Step.REPLACE) else "nothing was changed")
+        say(_what_serves(host, target) if journal.has(Step.REPLACE) else "nothing was changed")
         if isinstance(error, OSError):
             raise _storage_failure(error) from error
         raise
@@ -195,6 +199,17 @@ def _switch(host: Host, target: Target, journal: Journal, plan: Plan, say: Say) 
             component.perform(host, target, action)
         else:
             say(f"skipped: {action.service} {action.kind.value}, because --root names a folder")
+
+
+def _what_serves(host: Host, target: Target) -> str:
+    """What is true after an undo: a service may have been down before."""
+    try:
+        down = [each.name for each in read_services(host, target, read_current(host, target)) if each.pid is None]
+    except (MailctlError, OSError):
+        return "the old configuration is back"
+    if down:
+        return f"the old configuration is back; not running: {', '.join(down)}"
+    return "the old configuration is back and serves"
 
 
 def _verify(host: Host, target: Target, spec: Spec) -> Iterator[Problem]:

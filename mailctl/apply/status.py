@@ -6,12 +6,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mailctl.apply.journal import read_unfinished
+from mailctl.components import registry
 from mailctl.components.base import ReloadKind
-from mailctl.components.service import running_pid
-from mailctl.errors import Problem
+from mailctl.components.service import Daemon, has_systemd, running_pid
+from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import Host
 from mailctl.plan.make import make_rollback_plan, service_actions
-from mailctl.plan.stored import Meta, read_current, read_meta, read_tree
+from mailctl.plan.stored import (
+    ORIGINALS,
+    Meta,
+    read_current,
+    read_meta,
+    read_original_manifest,
+    read_originals,
+    read_tree,
+)
+from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import Tree
 
@@ -72,22 +82,49 @@ def read_status(host: Host, target: Target) -> Status:
         meta=read_meta(host, target, number) if number else None,
         changed=tuple(change.name for change in plan.changes) if plan else (),
         problems=plan.problems if plan else (),
-        services=tuple(_services(host, target, number)) if number and host.is_live() else (),
+        services=tuple(read_services(host, target, number)),
         unfinished=journal.name if journal else None,
         deadline=journal.deadline if journal and journal.is_waiting else None,
     )
 
 
-def _services(host: Host, target: Target, number: int) -> list[Service]:
+def read_services(host: Host, target: Target, number: int | None) -> list[Service]:
+    """The daemons generation `number` needs; none under `--root` and before the first apply.
+
+    Raises:
+        MailctlError: what was kept of that generation is damaged.
+    """
+    if number is None or not host.is_live():
+        return []
     versions = {
         "Postfix": target.postfix_version,
         "Dovecot": target.dovecot_version,
         "OpenDKIM": target.opendkim_version,
     }
     services = []
-    for component, action in service_actions(Tree({}), read_tree(host, target, number)):
+    for component, action in service_actions(Tree({}), _tree(host, target, number)):
         daemon = component.daemon(target)
         if daemon is not None and action.kind is not ReloadKind.NOTHING:
             version = ".".join(map(str, versions.get(component.NAME, ())))
             services.append(Service(component.NAME, version, running_pid(host, daemon)))
     return services
+
+
+def stopped_services(host: Host, target: Target, spec: Spec) -> list[Problem]:
+    """A warning for each daemon `spec` needs that does not run, and how to start it; none under `--root`."""
+    if not host.is_live():
+        return []
+    daemons = (component.daemon(target) for component in registry.enabled_components(spec))
+    return [_stopped(host, daemon) for daemon in daemons if daemon and running_pid(host, daemon) is None]
+
+
+def _tree(host: Host, target: Target, number: int) -> Tree:
+    if number != ORIGINALS:
+        return read_tree(host, target, number)
+    return Tree.of(read_originals(host, target, read_original_manifest(host, target).entries))
+
+
+def _stopped(host: Host, daemon: Daemon) -> Problem:
+    command = f"systemctl start {daemon.unit}" if has_systemd(host) else f"service {daemon.name.lower()} start"
+    hint = f"start it with `{command}`; where it does not, the mail log says why"
+    return Problem(Origin(daemon.name), "", "it does not run", hint, Severity.WARNING)

@@ -64,7 +64,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if argv is None else argv)
     session = Session()
     try:
-        sys.exit(_run(arguments, session))
+        code = _run(arguments, session)
+        if code == ExitCode.INTERRUPTED:
+            # Not sys.exit: where Ctrl-C hits code made from text, as imports of dataclasses do, `python -m` forgets
+            # the exit code and dies of the signal, however well that was handled.
+            sys.stdout.flush()
+            os._exit(code)
+        sys.exit(code)
     except BrokenPipeError:
         # The reader went away (`mailctl plan | head`): point stdout elsewhere so that the flush at exit stays quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from mailctl.cli.common import Session, common_options
-from mailctl.cli.plan import plan_exit_code, show_plan
+from mailctl.cli.plan import plan_exit_code, show_pending, show_plan
 from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from mailctl.apply.run import Order
     from mailctl.plan.saved import SavedPlan
+    from mailctl.spec.model import Spec
+    from mailctl.target import Target
 
 
 class Seconds(click.ParamType[float]):
@@ -70,8 +72,8 @@ def apply(
     if not check:
         session.require_root("apply")
     wanted = _open_saved(session, saved) if saved else None
-    spec_text = session.find_spec().read_bytes()
     spec, target, host = session.load_spec(), session.target(), session.host
+    spec_text = session.find_spec().read_bytes()
     if not check:
         session.require_trusted(spec)
         recover(host, target, session.say)
@@ -84,11 +86,14 @@ def apply(
         lines = list(adoption(found.drift_details, spec.postfix.main))
         session.emit("\n".join(lines), {"adopt": lines})
         return ExitCode.OK
-    if check or found.is_empty:
-        show_plan(session, found, verbose=diff)
-        return plan_exit_code(found, detailed_exitcode and check)
-    if not session.json:
-        show_plan(session, found, verbose=diff)
+    if check:
+        show_plan(session, found, verbose=diff, applied=None)
+        return plan_exit_code(found, detailed_exitcode)
+    show_pending(session, found, verbose=diff)
+    if found.number:
+        say_what_is_stopped(session, spec, target)
+    if found.is_empty:
+        return ExitCode.OK
     order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within)
     require_ready(host, target, found, order, spec)
     if not session.confirm("Apply this?"):
@@ -99,6 +104,14 @@ def apply(
         show_plan(session, found, applied=number)
     session.say(f"Generation {number} serves{_condition(confirm_within)}.")
     return ExitCode.OK
+
+
+def say_what_is_stopped(session: Session, spec: Spec, target: Target) -> None:
+    """Name the services that do not run, which an apply starts only where it changes them."""
+    from mailctl.apply.status import stopped_services
+
+    for problem in stopped_services(session.host, target, spec):
+        session.say(str(problem))
 
 
 def make_order(

@@ -42,7 +42,6 @@ def _table(found: list[Meta], current: int | None) -> str:
     if not found:
         return "Nothing was applied yet."
     width = max(len(meta.who) for meta in found)
-    return "\n".join(
-        f"{'*' if meta.number == current else ' '} {meta.number:>4}  {meta.time}  {meta.who:<{width}}  {meta.summary}"
-        for meta in found
-    )
+    rows = [(meta.number, f"{meta.time}  {meta.who:<{width}}  {meta.summary}") for meta in found]
+    rows.append((0, "the files from before the first apply"))
+    return "\n".join(f"{'*' if number == current else ' '} {number:>4}  {text}" for number, text in rows)

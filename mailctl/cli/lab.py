@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from mailctl.cli.common import Session, common_options
 from mailctl.cli.probe import check_options, list_checks, read_password, show_report, split_names
-from mailctl.errors import ExitCode, UsageError, printable
+from mailctl.errors import ExitCode, MailctlError, UsageError, printable
 
 if TYPE_CHECKING:
     from mailctl.host import LocalHost
@@ -67,8 +67,23 @@ def down(session: Session, name: str) -> None:
     """End a lab and remove all it left."""
     from mailctl.lab.lifecycle import bring_down
 
-    if not bring_down(_host(session), name):
+    was_up = bring_down(_host(session), name)
+    session.emit("", {"name": name, "was_up": was_up})
+    if not was_up:
         session.say(f"no lab called {name!r} was up")
+
+
+@lab.command()
+@common_options
+@click.pass_obj
+def list(session: Session) -> None:  # noqa: A001 - the name of the verb
+    """Name the labs that are up."""
+    from mailctl.lab.places import list_labs, require_root
+
+    host = _host(session)
+    require_root(host)
+    names = list_labs(host)
+    session.emit("\n".join(names), {"labs": names})
 
 
 @lab.command()
@@ -187,10 +202,17 @@ def log(session: Session, name: str, queue_id: str | None, follow: bool) -> None
     lines = read_log(_open(session, name), follow=follow)
     wanted = lines_of_message(lines, queue_id) if queue_id else lines
     if session.json:
-        session.emit("", {"lines": list(wanted)})
+        shown = [*wanted]
+        if queue_id and not shown:
+            _fail_unknown(queue_id)
+        session.emit("", {"lines": shown})
         return
+    found = False
     for line in wanted:
+        found = True
         session.emit(printable(line), {})
+    if queue_id and not found:
+        _fail_unknown(queue_id)
 
 
 @lab.command()
@@ -238,6 +260,10 @@ def exec(session: Session, name: str, command: tuple[str, ...]) -> None:  # noqa
     from mailctl.lab.places import become_inside
 
     become_inside(_open(session, name), command or ("bash",))
+
+
+def _fail_unknown(queue_id: str) -> NoReturn:
+    raise MailctlError(f"no line of the log names {queue_id!r}", hint="`mailctl lab log` shows all of it")
 
 
 def printable_lines(text: str) -> str:

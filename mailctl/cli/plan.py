@@ -60,6 +60,19 @@ def plan_exit_code(found: Plan, detailed: bool) -> ExitCode:
     return ExitCode.DIFFERENCES if detailed and not found.is_empty else ExitCode.OK
 
 
+def show_pending(session: Session, found: Plan, *, is_done: bool | None = None, verbose: bool = False) -> None:
+    """Print the plan of what is about to be done, or was done before.
+
+    As JSON only the latter: the one object of a verb that does something follows at its end. Whom `-q`
+    shall spare it is not asked either.
+    """
+    is_done = found.is_empty if is_done is None else is_done
+    if session.json and is_done:
+        show_plan(session, found, applied=None)
+    elif not session.json and not (session.quiet and (is_done or session.yes)):
+        show_plan(session, found, verbose=verbose)
+
+
 def show_plan(session: Session, found: Plan, *, verbose: bool = False, **more: Any) -> None:
     """Print a plan as every verb shows it; `more` is added to its JSON object."""
     from mailctl.plan.json import plan_as_json

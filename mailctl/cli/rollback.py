@@ -6,7 +6,7 @@ import click
 
 from mailctl.cli.apply import make_order
 from mailctl.cli.common import Session, common_options
-from mailctl.cli.plan import show_plan
+from mailctl.cli.plan import show_pending, show_plan
 from mailctl.errors import ExitCode
 
 
@@ -35,11 +35,10 @@ def rollback(session: Session, number: int | None, overwrite: bool) -> int:
     recover(host, target, session.say)
     wanted = choose_generation(host, target, number)
     found = make_rollback_plan(wanted, target, host)
-    if found.is_empty and wanted == found.number:
-        show_plan(session, found)
+    is_done = found.is_empty and wanted == found.number
+    show_pending(session, found, is_done=is_done)
+    if is_done:
         return ExitCode.OK
-    if not session.json:
-        show_plan(session, found)
     order = make_order(session, overwrite=overwrite)
     require_ready(host, target, found, order, None)
     if not session.confirm(f"Go back to generation {wanted}?"):

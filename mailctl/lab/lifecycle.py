@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from mailctl.apply.signals import uninterrupted
 from mailctl.errors import BusyError, MailctlError
 from mailctl.host import LocalHost
 from mailctl.lab.places import LABS, find_lab, lab_folder, require_root
@@ -26,14 +28,19 @@ def bring_up(
 ) -> Sandbox:
     """Start the lab called `name` and apply the spec inside it; returns once its server takes mail.
 
-    Args: as of `serve`.
+    Interrupted, it leaves nothing. Args: as of `serve`.
 
     Raises:
         BusyError: it is up already.
         MailctlError: apply failed inside; the lab stays up, to be looked at.
     """
     lab = start_lab(host, name, spec, spec_file)
-    serve(lab, spec, spec_file, options, shows_plan=shows_plan)
+    try:
+        serve(lab, spec, spec_file, options, shows_plan=shows_plan)
+    except KeyboardInterrupt:
+        with uninterrupted():
+            bring_down(host, name)
+        raise
     return lab
 
 
@@ -49,21 +56,26 @@ def start_lab(
     folder = lab_folder(name)
     require_root(host)
     host.make_directory(LABS, 0o700)
-    with host.lock(_lock_file(name)):
+    settings = Settings(
+        hostname=spec.server.hostname,
+        visible=(str(spec_file.resolve().parent),),
+        empty=(str(target.postfix_queue_dir), str(target.mail_dir), str(target.state_dir)),
+        users=(target.vmail_user,),
+    )
+    with _locked(host, name):
         existing = find_lab(host, name)
         if existing and existing.is_alive():
             raise BusyError(f"the lab {name!r} is up already", hint=f"end it with `mailctl lab down --name {name}`")
-        host.remove_tree(folder)
-        host.make_directory(folder, 0o700)
-        settings = Settings(
-            hostname=spec.server.hostname,
-            visible=(str(spec_file.resolve().parent),),
-            empty=(str(target.postfix_queue_dir), str(target.mail_dir), str(target.state_dir)),
-            users=(target.vmail_user,),
-        )
-        lab = Sandbox.start(host, host.path(folder), settings, dies_with_us=dies_with_us)
-    lab.publish(server_zone(spec, {}))
-    _install_certificates(lab, spec)
+        try:
+            _remove(host, name)
+            host.make_directory(folder, 0o700)
+            lab = Sandbox.start(host, host.path(folder), settings, dies_with_us=dies_with_us)
+            lab.publish(server_zone(spec, {}))
+            _install_certificates(lab, spec)
+        except BaseException:
+            with uninterrupted():
+                _remove(host, name)
+            raise
     return lab
 
 
@@ -87,7 +99,14 @@ def serve(lab: Sandbox, spec: Spec, spec_file: Path, options: Sequence[str] = ()
 def _apply(lab: Sandbox, spec_file: Path, options: Sequence[str], stdout: int) -> None:
     command = [*lab.entering(), *python_module("mailctl", "apply", "-y", "-f", str(spec_file), *options)]
     # The environment is the user's: a spec may name passwords by variable.
-    status = lab.host.spawn(command, stdout=stdout, environment=os.environ | PYTHON_ENVIRONMENT).wait()
+    # Detached: a Ctrl-C in the terminal is for us, who end the lab as a whole.
+    process = lab.host.spawn(command, stdout=stdout, environment=os.environ | PYTHON_ENVIRONMENT, detached=True)
+    try:
+        status = process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     if status:
         raise MailctlError(
             f"apply failed inside the lab with exit code {status}",
@@ -114,18 +133,34 @@ def bring_down(host: LocalHost, name: str) -> bool:
     Raises:
         BusyError: it is being started or ended.
     """
-    lab = find_lab(host, name)
-    if lab is None:
+    require_root(host)
+    # The folder of a start that was killed holds keys, and nothing that runs.
+    if host.stat(lab_folder(name)) is None:
         return False
-    with host.lock(_lock_file(name)):
-        lab.stop()
-        host.remove_tree(lab_folder(name))
-        host.remove(_lock_file(name))
+    with _locked(host, name):
+        _remove(host, name)
     return True
 
 
-def _lock_file(name: str) -> PurePosixPath:
-    return LABS / f".{name}.lock"
+def _remove(host: LocalHost, name: str) -> None:
+    if lab := find_lab(host, name):
+        lab.stop()
+    host.remove_tree(lab_folder(name))
+
+
+@contextmanager
+def _locked(host: LocalHost, name: str) -> Iterator[None]:
+    """Start or end the lab called `name` alone; the lock file goes with its use.
+
+    Raises:
+        BusyError: another process is at it.
+    """
+    path = LABS / f".{name}.lock"
+    with host.lock(path):
+        try:
+            yield
+        finally:
+            host.remove(path)
 
 
 def _is_greeted() -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from mailctl.errors import MailctlError, UsageError
 from mailctl.sandbox import Sandbox
-from mailctl.sandbox.network import CLIENT_IPV4, SERVER_IPV4, SERVER_IPV6
+from mailctl.sandbox.network import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6
 
 SUBMISSION_PORT = 587
 SUBMISSIONS_PORT = 465
@@ -105,19 +105,18 @@ def send(lab: Sandbox, submission: Submission) -> Outcome:
     """Hand one message to the server over SMTP, from an outside address.
 
     Raises:
-        UsageError: the source is no IP address, or an address of the envelope is not ASCII.
+        UsageError: the source is no address of a client, or an address of the envelope is not ASCII.
         MailctlError: no server there, or it hung up.
     """
+    _require_client(submission.source)
     try:
-        ip_address(submission.source)
         return lab.call_outside(lambda: _send(submission))
     except UnicodeError as error:
         raise UsageError("an address is not ASCII, and the server takes no others") from error
-    except ValueError as error:
-        raise UsageError(f"{submission.source!r} is no IP address", hint="write one such as '192.0.2.77'") from error
     except (OSError, smtplib.SMTPException) as error:
+        reason = getattr(error, "strerror", None) or error
         raise MailctlError(
-            f"port {submission.port} of the lab: {error}", hint="read `mailctl lab log` and `mailctl lab status`"
+            f"port {submission.port} of the lab: {reason}", hint="read `mailctl lab log` and `mailctl lab status`"
         ) from error
 
 
@@ -131,6 +130,17 @@ def read_newest(lab: Sandbox, login: str, password: str, folder: str = "INBOX") 
         return lab.call_outside(lambda: _read_newest(login, password, folder))
     except (OSError, imaplib.IMAP4.error) as error:
         raise MailctlError(f"port {IMAPS_PORT} of the lab: {_imap_text(error)}") from error
+
+
+def _require_client(source: str) -> None:
+    hint = f"write one such as {CLIENT_IPV4!r} or {CLIENT_IPV6!r}"
+    try:
+        address = ip_address(source)
+    except ValueError as error:
+        raise UsageError(f"{source!r} is no IP address", hint) from error
+    is_special = address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local
+    if is_special or str(address) in (SERVER_IPV4, SERVER_IPV6):
+        raise UsageError(f"no client from outside has the address {source}", hint)
 
 
 def _send(submission: Submission) -> Outcome:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from mailctl.spec.origins import Path
 
 # Guessing among more names takes longer than it helps.
 MOST_NAMES = 5_000
+LONGEST_QUOTE = 200
+# As repr() quotes: the same quote at both ends, a backslash before what it escapes.
+_QUOTED = r"(?:(?!\1)[^\\]|\\.)"
+_LONG_QUOTE = re.compile(rf"(['\"])({_QUOTED}{{150}}){_QUOTED}{{{LONGEST_QUOTE - 150},}}\1")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -16,6 +21,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1) if len(names) <= MOST_NAMES else []
     return f"did you mean {close[0]!r}?" if close else ""
+
+
+def shortened(text: str) -> str:
+    """`text` with what it quotes from the spec cut to a length somebody reads."""
+    return _LONG_QUOTE.sub(r"\1\2...\1", text) if len(text) > LONGEST_QUOTE else text
 
 
 def dotted(path: Path) -> str:

@@ -171,10 +171,23 @@ def _include_table(found: SpecFiles, root: MappingNode, file: Path, included_at:
             continue
         if not isinstance(domains[written], MappingNode):
             continue  # the model says so
+        found.problems += _take_out_repeated(mailboxes, domains[written], written)
         start = len(table_file.marks)
         table_file.marks.extend([mailboxes.source.marks[mailboxes.start]] * 2)
         fragment = MappingNode({"mailboxes": mailboxes}, table_file, start)
         found.problems += merge(domains[written], fragment, ("domains", written))
+
+
+def _take_out_repeated(mailboxes: MappingNode, record: MappingNode, domain: str) -> Iterator[Problem]:
+    """A mailbox stands in one row, or in the spec: two halves of it are not put together."""
+    present = record.get("mailboxes")
+    if not isinstance(present, MappingNode):
+        return
+    for name in list(mailboxes):
+        if name in present:
+            message = f"the mailbox '{name}@{domain}' stands at {present.key_origin(name)} already"
+            yield Problem(mailboxes.key_origin(name), "", message, "remove one of them")
+            del mailboxes[name]
 
 
 def _hosted_domains(domains: MappingNode) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from mailctl.errors import Origin, Problem, Severity, SpecError, UsageError
 from mailctl.spec.fleet import host_of_machine, hosts_of, root_for
+from mailctl.spec.hints import shortened
 from mailctl.spec.include import SpecFiles, read_spec_files
 from mailctl.spec.messages import SpecPath, shape_problems
 from mailctl.spec.model import Spec
@@ -26,6 +27,7 @@ SPEC_VARIABLE = "MAILCTL_SPEC"
 USUAL_PLACES = (Path("mailctl.yml"), Path("/etc/mailctl/mailctl.yml"))
 # Each try to type what is left takes as long as a load, and a value missing at the top cannot be left out.
 MOST_TRIES = 3
+LONGEST_PATH = 300
 
 
 def find_spec(given: Path | None) -> Path:
@@ -180,10 +182,15 @@ def _without(node: MappingNode, path: SpecPath) -> MappingNode:
 def _presentable(found: Iterable[Problem], files: SpecFiles, path: Path) -> list[Problem]:
     """Without repetitions, in the order of the lines, the spec itself first; with excerpts, and not endlessly many."""
     ordered = sorted(dict.fromkeys(found), key=lambda each: (each.origin.file != str(path), each.origin))
-    shown = excerpts(ordered[:MOST_PROBLEMS], files.files)
+    shown = excerpts([_shortened(each) for each in ordered[:MOST_PROBLEMS]], files.files)
     if rest := len(ordered) - len(shown):
         shown.append(Problem(Origin(str(path)), "", f"at least {rest} more problems are not shown"))
     return shown
+
+
+def _shortened(problem: Problem) -> Problem:
+    path = problem.path if len(problem.path) <= LONGEST_PATH else f"{problem.path[:LONGEST_PATH]}..."
+    return replace(problem, path=path, message=shortened(problem.message), hint=shortened(problem.hint))
 
 
 def _count(found: list[Problem]) -> str:

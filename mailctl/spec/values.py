@@ -37,7 +37,12 @@ _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
-def parse_domain(text: str) -> str:
+def parse_hostname(text: str) -> str:
+    """The name of a machine: as a domain, with a hint of its own."""
+    return parse_domain(text, example="mx1.example.org")
+
+
+def parse_domain(text: str, *, example: str = "example.org") -> str:
     """A domain name as lower-case A-labels (RFC 5890); U-labels are accepted and converted.
 
     Raises:
@@ -50,7 +55,7 @@ def parse_domain(text: str) -> str:
     if name.endswith("."):
         raise ValueError(f"{text!r} ends in a dot; write {name.rstrip('.')!r}")
     if len(labels) < 2:
-        raise ValueError(f"{text!r} has no dot; write a fully qualified name such as 'mx1.example.org'")
+        raise ValueError(f"{text!r} has no dot; write a fully qualified name such as {example!r}")
     if len(name) > LONGEST_DOMAIN or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"{text!r} is not a domain name (letters, digits and hyphens between dots)")
     if labels[-1].isdigit():
@@ -198,10 +203,17 @@ def parse_network(text: str) -> str:
     try:
         network = ipaddress.ip_network(value)
     except ValueError as error:
-        raise ValueError(f"{value!r} is not an IP network: {error}") from error
+        raise ValueError(f"{value!r} is not an IP network{_network_meant(value) or f': {error}'}") from error
     if network.prefixlen < (8 if network.version == 4 else 16):
         raise ValueError(f"{value!r} would let strangers relay; name the networks of your own machines")
     return f"[{network.network_address}]/{network.prefixlen}" if network.version == 6 else str(network)
+
+
+def _network_meant(value: str) -> str:
+    try:
+        return f"; did you mean {str(ipaddress.ip_network(value, strict=False))!r}?"
+    except ValueError:
+        return ""
 
 
 def parse_host(text: str) -> str:
@@ -210,7 +222,7 @@ def parse_host(text: str) -> str:
     try:
         return str(ipaddress.ip_address(value))
     except ValueError:
-        return parse_domain(value)
+        return parse_hostname(value)
 
 
 def parse_port(text: Any) -> int:
@@ -247,7 +259,7 @@ def parse_next_hop(text: str) -> NextHop:
     port = parse_port(bracketed_port or bare_port or 25)
     if bracketed:
         return NextHop(parse_host(bracketed.removeprefix("ipv6:")), port)
-    return NextHop(parse_domain(bare), port, looks_up_mx=True)
+    return NextHop(parse_hostname(bare), port, looks_up_mx=True)
 
 
 def parse_path(text: str) -> PurePosixPath:
@@ -373,7 +385,7 @@ class Secret:
 
 
 Domain = Annotated[str, *_typed(parse_domain, "domain", "example.org")]
-Hostname = Annotated[str, *_typed(parse_domain, "host name", "mx1.example.org")]
+Hostname = Annotated[str, *_typed(parse_hostname, "host name", "mx1.example.org")]
 Localpart = Annotated[str, *_typed(parse_localpart, "localpart", "ali")]
 MailboxName = Annotated[str, *_typed(parse_mailbox_name, "localpart", "ali")]
 Address = Annotated[str, *_typed(parse_address, "address", "ali@example.org")]

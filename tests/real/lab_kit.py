@@ -99,6 +99,17 @@ def eventually(condition: Callable[[], object], timeout: float = DELIVERY_TIMEOU
     return True
 
 
+def processes_naming(text: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if text.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
 def run_mailctl(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-P", "-m", "mailctl", *arguments],

@@ -114,13 +114,23 @@ def test_a_service_that_does_not_serve_afterwards_brings_the_old_files_back(lab:
     try:
         add_mailbox(spec, "dora")
         said = apply(lab, exit_code=1)
-        assert "the old configuration is back and serves" in said
+        # Told before the switch, and not passed over afterwards.
+        assert "Dovecot: warning: it does not run\n    hint: start it with `" in said
+        assert "the old configuration is back; not running: Dovecot" in said
         assert contents(lab) == before
         status = lab.mailctl("status")
         assert status.returncode == 1
         assert "Dovecot 2.3 does not run" in status.stdout
     finally:
         lab.run("dovecot")
+
+
+def test_an_apply_without_changes_names_the_service_that_is_down(lab: Lab, spec: Path) -> None:
+    lab.run("sh", "-c", "kill $(cat /run/opendkim/opendkim.pid); while pgrep -x opendkim; do sleep 0.05; done")
+    try:
+        assert "OpenDKIM: warning: it does not run\n    hint: start it with `" in apply(lab)
+    finally:
+        lab.run("opendkim")
 
 
 def test_a_hand_edit_is_kept_before_it_is_overwritten(lab: Lab, spec: Path) -> None:
@@ -187,6 +197,18 @@ def test_history_and_status_say_what_serves(lab: Lab, spec: Path) -> None:
         "Dovecot": True,
         "Postfix": True,
     }
+
+
+def test_generation_0_serves_like_any_other(start_lab: Callable[[Path], Lab], tmp_path: Path) -> None:
+    server = start_lab(write_example(tmp_path))
+    assert server.mailctl("rollback", "-y", "0").returncode == 0
+    marked = [line for line in server.mailctl("history").stdout.splitlines() if line.startswith("*")]
+    assert [line.split()[1] for line in marked] == ["0"]
+    services = json.loads(server.mailctl("status", "--json").stdout)["services"]
+    assert {"Postfix", "Dovecot"} <= {each["name"] for each in services}
+    again = server.mailctl("rollback", "-y")
+    assert again.returncode == 64
+    assert "nothing to go back from: generation 0 serves" in again.stderr
 
 
 def test_secrets_are_readable_by_root_only(lab: Lab, spec: Path) -> None:

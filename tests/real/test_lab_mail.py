@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from pathlib import Path
 import dkim
 import dns.resolver
 import pytest
-from lab_kit import Lab, eventually, run_mailctl
+from lab_kit import Lab, eventually, processes_naming, run_mailctl
 
+from mailctl.lab import places
 from mailctl.lab.log import lines_of_message
 from mailctl.sandbox import Fault
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
@@ -22,6 +24,8 @@ from mailctl.sandbox.network import OUTSIDE_IPV4
 from mailctl.sandbox.process import Process
 
 pytestmark = pytest.mark.real
+
+LABS = Path(places.LABS)
 
 
 @pytest.fixture
@@ -187,6 +191,25 @@ class TestCommands:
         assert done.stdout.count(outcome.queue_id) >= 4
         assert "bob@example.org" in done.stdout
 
+    @pytest.mark.parametrize("options", [(), ("--json",)])
+    def test_an_id_the_log_does_not_know_is_a_failure(self, lab: Lab, options: tuple[str, ...]) -> None:
+        done = run_mailctl("lab", "log", "--name", lab.name, "--id", "4NoSuchId", *options)
+        assert done.returncode == 1
+        assert "no line of the log names '4NoSuchId'" in done.stdout + done.stderr
+
+    def test_list_names_the_labs_that_are_up(self, lab: Lab) -> None:
+        assert lab.name in run_mailctl("lab", "list").stdout.splitlines()
+        assert lab.name in json.loads(run_mailctl("lab", "list", "--json").stdout)["labs"]
+
+    def test_a_port_nobody_listens_on_is_named_in_words(self, lab: Lab, tmp_path: Path) -> None:
+        lab.run("postfix", "stop")
+        try:
+            done = run_mailctl("lab", "send", "--name", lab.name, "--from", "a@far.example", "--to", "ali@example.org")
+        finally:
+            lab.run("postfix", "start")
+        assert done.returncode == 1
+        assert "port 25 of the lab: Connection refused" in done.stderr
+
     def test_a_second_up_is_refused(self, lab: Lab) -> None:
         done = run_mailctl("lab", "up", "--name", lab.name, "-f", str(lab.spec_file))
         assert done.returncode == 75
@@ -196,6 +219,8 @@ class TestCommands:
         "arguments",
         [
             ("--from", "a@far.example", "--source", "999.1.1.1"),
+            ("--from", "a@far.example", "--source", "127.0.0.1"),
+            ("--from", "a@far.example", "--source", "2001:db8::10"),
             ("--from", "ä@far.example"),
             ("--from", "a@far.example", "--subject", "hi\nBcc: x@far.example"),
         ],
@@ -254,6 +279,40 @@ def test_up_and_down_leave_nothing(example_file: Path, lab: Lab) -> None:
     assert [Process.find(pid) for pid in found["pids"].values()] == [None, None]
     # Others may mount meanwhile; what the lab left would stay.
     assert eventually(lambda: Path("/proc/mounts").read_text() == mounts, 5)
-    again = run_mailctl("lab", "down", "--name", "test-up-down")
+    again = run_mailctl("lab", "down", "--name", "test-up-down", "--json")
     assert again.returncode == 0
     assert "no lab" in again.stderr
+    assert json.loads(again.stdout)["was_up"] is False
+
+
+@pytest.mark.parametrize("delay", [0.5, 1.0, 1.5, 2.5])
+def test_an_up_that_is_interrupted_leaves_nothing(example_file: Path, lab: Lab, delay: float) -> None:
+    """Ctrl-C in a terminal: every process that belongs to it gets the signal."""
+    name = "test-interrupted"
+    up = ["env", "--default-signal=INT", sys.executable, "-P", "-m", "mailctl", "lab", "up", "--name", name]
+    with subprocess.Popen(
+        [*up, "-f", str(example_file)],
+        env=PYTHON_ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    try:
+        assert (process.returncode, said.strip()) == (130, "mailctl: interrupted")
+        assert not list(LABS.glob(f"*{name}*"))
+        assert eventually(lambda: not processes_naming(f"{LABS}/{name}"), 5)
+    finally:
+        run_mailctl("lab", "down", "--name", name)
+
+
+def test_down_clears_what_a_killed_up_left(require_root: None) -> None:
+    left = LABS / "test-left"
+    left.mkdir(parents=True)
+    (left / "server.key").write_text("a key")
+    done = run_mailctl("lab", "down", "--name", "test-left")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list(LABS.glob("*test-left*"))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dns.resolver
 import pytest
-from lab_kit import eventually
+from lab_kit import eventually, processes_naming
 
 from mailctl.errors import MailctlError, UnfitError
 from mailctl.host import LocalHost
@@ -56,17 +56,6 @@ def host_state() -> dict[str, list[str]]:
     """What a sandbox could leave behind on the host."""
     links = subprocess.run(["/usr/sbin/ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     return {"mounts": Path("/proc/mounts").read_text().splitlines(), "links": links.splitlines()}
-
-
-def processes_naming(text: str) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if text.encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
 
 
 def files_below(folder: Path) -> dict[str, tuple[int, int, int]]:

@@ -476,7 +476,7 @@ def test_a_stopped_postfix_stays_stopped(changing: Lab) -> None:
         # Only who is not trusted gets as far as the policy service.
         ({"smtpd_client_restrictions": "permit_mynetworks, check_policy_service unix:private/nobody"}, "4.3.5"),
         ({"smtpd_client_restrictions": "check_policy_service inet:127.0.0.1:9"}, "4.3.5"),
-        ({"recipient_canonical_maps": "tcp:127.0.0.1:9"}, "4.3.0"),
+        ({"recipient_canonical_maps": "socketmap:inet:127.0.0.1:9:x"}, "4.3.0"),
     ],
 )
 def test_a_server_that_answers_451_to_everybody_is_put_back(

@@ -15,6 +15,7 @@ from mailctl.spec.model import Spec
 SPEC_KEYS = {
     "alias_maps": "local_aliases",
     "default_transport": "routes",
+    "local_recipient_maps": "local_aliases",
     "message_size_limit": "server.message_size",
     "mydestination": "domains",
     "myhostname": "server.hostname",

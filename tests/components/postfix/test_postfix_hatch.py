@@ -134,6 +134,7 @@ MANAGED = [
     ("smtpd_recipient_restrictions", "permit"),
     ("smtpd_sasl_auth_enable", "yes"),
     ("mynetworks", "0.0.0.0/0"),
+    ("local_recipient_maps", "static:x"),
     ("tls_high_cipherlist", "ALL"),
     ("mailctl_tables", "/tmp"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -82,3 +83,15 @@ def test_a_directory_two_components_need_is_one_directory(spec_of: SpecOf) -> No
     directories = [folder.path for folder in render_tree(spec_of("full"), DEBIAN_12).directories]
     assert DEBIAN_12.auth_socket.parent in directories
     assert len(directories) == len(set(directories))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_cipher_list_of_a_profile_is_for_incoming_mail_alone(
+    case: str, spec_of: SpecOf, scratch: ScratchPostfix
+) -> None:
+    """The parameter is shared: in main.cf it would keep the SMTP client from servers that know other suites."""
+    scratch.write(spec_of(case))
+    assert not re.search(r"^tls_\w+_cipherlist", scratch.postconf("-n"), re.MULTILINE)
+    served = re.findall(r"^(\S+/inet)/tls_\w+_cipherlist = \S", scratch.postconf("-P"), re.MULTILINE)
+    services = [line.split() for line in scratch.postconf("-M").splitlines()]
+    assert served == [f"{name}/{kind}" for name, kind, *_ in services if kind == "inet"]

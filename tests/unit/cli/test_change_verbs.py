@@ -105,6 +105,28 @@ def test_json_of_apply_is_one_object_with_the_new_number(run: Run) -> None:
     assert json.loads(run("plan", "--json").stdout)["empty"] is True
 
 
+def test_json_of_an_apply_without_changes_says_that_nothing_was_applied(run: Run) -> None:
+    run("apply", "-y")
+    assert json.loads(run("apply", "-y", "--json").stdout)["applied"] is None
+    assert json.loads(run("apply", "--check", "--json").stdout)["applied"] is None
+
+
+def test_quiet_is_quiet_where_nobody_is_asked(run: Run, tmp_path: Path) -> None:
+    for verb in (("apply", "-y"), ("apply", "-y"), ("rollback", "-y")):
+        done = run(*verb, "-q")
+        assert (done.returncode, done.stdout, done.stderr) == (ExitCode.OK, "", "")
+    assert "+ mailbox ali@example.org" in run("apply", "-q").stdout
+
+
+def test_history_marks_the_state_before_the_first_apply(run: Run) -> None:
+    run("apply", "-y")
+    run("rollback", "-y", "0")
+    assert [line[:6] for line in run("history").stdout.splitlines() if line.startswith("*")] == ["*    0"]
+    again = run("rollback", "-y")
+    assert again.returncode == ExitCode.USAGE
+    assert "nothing to go back from: generation 0 serves" in again.stderr
+
+
 def test_no_verb_prints_a_secret(run: Run) -> None:
     said = "".join(
         done.stdout + done.stderr

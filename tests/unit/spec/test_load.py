@@ -112,6 +112,20 @@ def test_thousands_of_faults_end_soon_and_are_not_all_printed(text: str) -> None
     assert time.process_time() - started < 5
 
 
+def test_long_values_are_not_told_whole() -> None:
+    key, long = "x" * 1000, "x" * 100_000
+    quoted = '"' + "it's\\\\" * 5000 + '"'
+    faults = [
+        f"relays: {{{key}: 1}}",
+        f"local_aliases: {{root: {long}}}",
+        f"routes: [{{via: {quoted}}}]",
+        f"{key}: 1",
+    ]
+    found = problems(write(f"{BASE}{chr(10).join(faults)}\n"))
+    assert [each.origin.line for each in found] == [4, 5, 6, 7]
+    assert all(0 < len(str(each)) < 1000 for each in found)
+
+
 def told(path: Path) -> list[str]:
     return [f"{each.path.rpartition('.')[2]}: {each.message}" for each in problems(path)]
 
