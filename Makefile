@@ -18,6 +18,7 @@ test: install  ## Every test, real servers in private namespaces included
 
 long: install  ## What takes half an hour: 100,000 hostile values
 	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py
+
 crash: install  ## Kill apply and rollback at every system call that changes something; takes half an hour
 	MAILCTL_CRASH_SWEEP=full $(PYTEST) tests/crash
 
