@@ -1,6 +1,6 @@
 # mailctl for its developers; `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format bench wheel clean
+.PHONY: help install demo test long crash check lint format bench wheel clean
 
 PYTEST = .venv/bin/pytest
 
@@ -15,6 +15,12 @@ demo: install  ## One YAML file becomes a private mail server that receives, sig
 
 test: install  ## Every test, real servers in private namespaces included
 	$(PYTEST)
+
+long: install  ## What takes half an hour: 100,000 hostile values
+	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py
+
+crash: install  ## Kill apply and rollback at every system call that changes something; takes half an hour
+	MAILCTL_CRASH_SWEEP=full $(PYTEST) tests/crash
 
 check: lint  ## Lint, types, layers, unit and golden tests, in under a minute
 	$(PYTEST) -q tests/unit tests/components

@@ -7,12 +7,13 @@ import grp
 import os
 import pwd
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO, NoReturn, Protocol
@@ -75,6 +76,9 @@ class Host(Protocol):
         Raises:
             UnfitError: the program is not installed, or it did not end in time.
         """
+
+    def terminate(self, pid: int) -> None:
+        """Send SIGTERM to a process; nothing happens where it has ended."""
 
     def find_program(self, name: str) -> Path | None:
         """The absolute path of a program of the system, never one from the user's PATH."""
@@ -233,6 +237,10 @@ class LocalHost:
         if program is None:
             raise UnfitError(f"the program {name!r} is not installed", hint=f"looked in {', '.join(SYSTEM_PATH)}")
         return program
+
+    def terminate(self, pid: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
     def find_program(self, name: str) -> Path | None:
         if name.startswith("/"):

@@ -29,6 +29,7 @@ from mailctl.target import Target
 from mailctl.tree import RenderedFile
 
 KEPT_GENERATIONS = 10
+GONE = ".gone-"
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 
 
@@ -44,6 +45,8 @@ def stage_generation(host: Host, work: PurePosixPath, plan: Plan, meta: Meta, sp
     for file in plan.tree:
         if not file.is_table:
             _store(host, stored_path(folder, file.path), file.content)
+    # One rename keeps it all: by then the names inside must be on disk as well.
+    host.sync_tree(folder)
 
 
 def stage_current(host: Host, work: PurePosixPath, number: int) -> None:
@@ -90,16 +93,30 @@ def store_originals(host: Host, target: Target, plan: Plan) -> None:
 
 def prune(host: Host, target: Target) -> None:
     """Remove all but the newest generations, and table directories that no kept one and no live file names."""
+    _sweep(host, target)
     current = read_current(host, target)
-    numbers = read_numbers(host, target)
-    for number in numbers[:-KEPT_GENERATIONS]:
+    for number in read_numbers(host, target)[:-KEPT_GENERATIONS]:
         if number != current:
-            host.remove_tree(generation_dir(target, number))
+            _discard(host, generation_dir(target, number))
     used = {read_meta(host, target, number).tables for number in read_numbers(host, target)}
     live = live_tables_dir(host, target)
     for name in host.list_directory(target.generations_dir):
         if name not in used and (live is None or name != live.name):
-            host.remove_tree(target.generations_dir / name)
+            _discard(host, target.generations_dir / name)
+
+
+def _discard(host: Host, path: PurePosixPath) -> None:
+    """Take its name from a directory first: whoever dies while removing it must not leave half of a generation."""
+    aside = path.with_name(f"{GONE}{path.name}")
+    host.rename(path, aside)
+    host.remove_tree(aside)
+
+
+def _sweep(host: Host, target: Target) -> None:
+    for folder in (history_dir(target), target.generations_dir):
+        for name in host.list_directory(folder):
+            if name.startswith(GONE):
+                host.remove_tree(folder / name)
 
 
 def next_number(host: Host, target: Target) -> int:

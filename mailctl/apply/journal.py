@@ -18,12 +18,17 @@ from mailctl.target import Target
 
 
 class Step(StrEnum):
-    """What is about to happen; after VERIFIED an apply is finished, before it is undone."""
+    """What is about to happen; after VERIFIED an apply is finished, before it is undone.
+
+    GUARD announces that a person will be asked, PENDING that everything is in place and waits for the answer.
+    """
 
     BEGIN = "begin"
+    GUARD = "guard"
     PREPARE = "prepare"
     PERMISSIONS = "permissions"
     REPLACE = "replace"
+    PENDING = "pending"
     VERIFIED = "verified"
 
 
@@ -73,6 +78,16 @@ class Journal:
     @property
     def is_verified(self) -> bool:
         return self.has(Step.VERIFIED)
+
+    @property
+    def deadline(self) -> float | None:
+        """When an apply that nobody confirmed is undone, in seconds since 1970; None where nobody is asked."""
+        return next((facts["deadline"] for facts in self.steps(Step.GUARD)), None)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether everything is in place and only a confirmation is missing."""
+        return self.has(Step.PENDING) and not self.is_verified
 
     def has(self, step: Step) -> bool:
         """Whether the apply came as far as `step`."""

@@ -5,6 +5,7 @@ The same code puts things back when an apply fails, and when the next run finds 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
@@ -12,13 +13,13 @@ from mailctl.apply.generation import keep_generation, prune
 from mailctl.apply.journal import Journal, Step, read_unfinished
 from mailctl.apply.signals import uninterrupted
 from mailctl.apply.staging import remove_work
-from mailctl.apply.switch import clean_up, not_put_back, prepared_paths, put_back
+from mailctl.apply.switch import clean_up, not_put_back, prepared_paths, put_back, put_hard, soften
 from mailctl.components.base import ReloadKind
-from mailctl.errors import MailctlError, Origin, Problem, RollbackError
+from mailctl.errors import BusyError, MailctlError, Origin, Problem, RollbackError
 from mailctl.host import Host
 from mailctl.plan.actual import Known, read_actual
 from mailctl.plan.make import service_actions
-from mailctl.plan.stored import read_current, read_manifest
+from mailctl.plan.stored import ORIGINALS, read_current, read_manifest
 from mailctl.target import Target
 from mailctl.tree import RenderedFile, Tree
 
@@ -29,30 +30,78 @@ def lock_path(target: Target) -> PurePosixPath:
     return target.state_dir / "lock"
 
 
-def recover(host: Host, target: Target, say: Say) -> None:
-    """End an apply that was killed; nothing happens where none was.
+def recover(host: Host, target: Target, say: Say, *, give_up: bool = False, services: bool = True) -> bool:
+    """End an apply that was killed, or that nobody confirmed in time; whether there was one.
+
+    Args:
+        give_up: undo one that waits for its confirmation, too.
+        services: whether they are told; at boot they have not started yet.
 
     Raises:
         RollbackError: it can be neither finished nor undone; a person is needed.
-        BusyError: it is not dead: another process is at it.
+        BusyError: it is not dead: another process is at it, or it may still be confirmed.
     """
     if read_unfinished(host, target) is None:
-        return
+        return False
     with host.lock(lock_path(target)):
         journal = read_unfinished(host, target)
         if journal is None:
-            return
+            return False
         if journal.is_verified:
-            finish(host, target, journal, say)
+            finish(host, target, journal, say, services=services)
             say(f"an interrupted apply was finished: generation {journal.number} serves")
         else:
+            if not give_up:
+                _refuse_waiting(journal)
+            undo(host, target, journal, say, services=services)
+            what = "unconfirmed" if journal.is_waiting else "interrupted"
+            say(f"an {what} apply was undone: the configuration before it serves")
+        return True
+
+
+def confirm(host: Host, target: Target, say: Say) -> int:
+    """Keep the generation that waits for its confirmation; its number.
+
+    Whoever of this and the guard at the deadline gets the lock first decides; the other finds nothing left to do.
+
+    Raises:
+        MailctlError: nothing waits, or it is too late.
+        BusyError: another process is at it, the guard perhaps.
+    """
+    _require_waiting(read_unfinished(host, target))
+    with host.lock(lock_path(target)):
+        journal = _require_waiting(read_unfinished(host, target))
+        if is_late(journal):
             undo(host, target, journal, say)
-            say("an interrupted apply was undone: the configuration before it serves")
+            raise MailctlError("the time to confirm is over: the configuration before it serves again")
+        with uninterrupted():
+            journal.write(Step.VERIFIED)
+        finish(host, target, journal, say)
+        return journal.number or ORIGINALS
 
 
-def finish(host: Host, target: Target, journal: Journal, say: Say) -> None:
+def _require_waiting(journal: Journal | None) -> Journal:
+    if journal is None or not journal.is_waiting:
+        raise MailctlError("nothing waits for a confirmation", hint="`mailctl status` says what serves")
+    return journal
+
+
+def is_waiting(host: Host, target: Target) -> bool:
+    """Whether an apply waits for its confirmation."""
+    journal = read_unfinished(host, target)
+    return journal is not None and journal.is_waiting
+
+
+def is_late(journal: Journal) -> bool:
+    """Whether the time to confirm is over."""
+    return journal.deadline is not None and time.time() >= journal.deadline
+
+
+def finish(host: Host, target: Target, journal: Journal, say: Say, *, services: bool = True) -> None:
     """Make the generation that serves the current one, and remove what was kept to undo it."""
     with uninterrupted():
+        if journal.deadline is not None:
+            _harden(host, target, journal, services)
         if journal.number is not None:
             keep_generation(host, target, journal.work, journal.number)
         clean_up(host, journal)
@@ -64,7 +113,25 @@ def finish(host: Host, target: Target, journal: Journal, say: Say) -> None:
             say(f"note: old generations were not removed: {error}")
 
 
-def undo(host: Host, target: Target, journal: Journal, say: Say) -> None:
+def _harden(host: Host, target: Target, journal: Journal, services: bool) -> None:
+    """Let Postfix refuse for good again. Doing it again does no harm."""
+    put_hard(host, target)
+    live = _live_tree(host, target, journal)
+    failures = _tell_services(host, target, soften(live, target), live) if services else []
+    if failures:
+        raise MailctlError("Postfix did not take back its soft_bounce; run `mailctl recover`", problems=failures)
+
+
+def _refuse_waiting(journal: Journal) -> None:
+    if journal.is_waiting and not is_late(journal):
+        until = time.strftime("%H:%M:%S", time.localtime(journal.deadline))
+        raise BusyError(
+            f"generation {journal.number} waits for a confirmation, and is undone at {until} without one",
+            hint="`mailctl confirm` keeps it, `mailctl rollback` undoes it now",
+        )
+
+
+def undo(host: Host, target: Target, journal: Journal, say: Say, *, services: bool = True) -> None:
     """Put every file back that `journal` replaced, and tell the services. Doing it again does no harm.
 
     Raises:
@@ -76,7 +143,8 @@ def undo(host: Host, target: Target, journal: Journal, say: Say) -> None:
             put_back(host, journal)
         except (MailctlError, OSError) as error:
             raise _not_undone(host, target, journal, error) from error
-        failures = _tell_services(host, target, journal, replaced) if replaced else []
+        told = replaced if services else None
+        failures = _tell_services(host, target, told, _live_tree(host, target, journal)) if told else []
         clean_up(host, journal)
         remove_work(host, target, journal)
         journal.end()
@@ -96,7 +164,8 @@ def _replaced_tree(host: Host, target: Target, journal: Journal) -> Tree | None:
     live = _live_tree(host, target, journal)
     staged = ((path, host.read(journal.work / "files" / path.relative_to("/"))) for path in replaced)
     changed = {path: RenderedFile(path, content) for path, content in staged if content is not None}
-    return Tree.of({**live.files, **changed}.values())
+    tree = Tree.of({**live.files, **changed}.values())
+    return tree if journal.deadline is None else soften(tree, target)
 
 
 def _live_tree(host: Host, target: Target, journal: Journal) -> Tree:
@@ -107,12 +176,12 @@ def _live_tree(host: Host, target: Target, journal: Journal) -> Tree:
     return read_actual(host, target, known.values(), ()).tree
 
 
-def _tell_services(host: Host, target: Target, journal: Journal, replaced: Tree) -> list[Problem]:
-    """What went wrong when the services were told that the old files are back."""
+def _tell_services(host: Host, target: Target, before: Tree, after: Tree) -> list[Problem]:
+    """What went wrong when the services were told that the files of `before` are those of `after` now."""
     if not host.is_live():
         return []
     failures: list[Problem] = []
-    for component, action in service_actions(replaced, _live_tree(host, target, journal)):
+    for component, action in service_actions(before, after):
         if action.kind is ReloadKind.NOTHING:
             continue
         try:

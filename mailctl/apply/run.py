@@ -9,6 +9,7 @@ they were new; it never needs the spec.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from errno import EDQUOT, ENOSPC
 
 from mailctl import __version__
+from mailctl.apply.boot import install_unit
 from mailctl.apply.generation import (
     next_number,
     prepare_state_dir,
@@ -24,13 +26,23 @@ from mailctl.apply.generation import (
     store_originals,
     store_overwritten,
 )
+from mailctl.apply.guard import arm
 from mailctl.apply.journal import Journal, Step, read_unfinished
 from mailctl.apply.preflight import refuse_loss, require_fit
 from mailctl.apply.recover import Say, finish, lock_path, undo
+from mailctl.apply.sessions import end_sessions, removed_logins
 from mailctl.apply.signals import uninterrupted
 from mailctl.apply.staging import build, check, refuse, require_tables, stage_files
 from mailctl.apply.status import read_services
-from mailctl.apply.switch import commit, plan_replacements, prepare, set_directories
+from mailctl.apply.switch import (
+    commit,
+    plan_replacements,
+    prepare,
+    prepare_hard,
+    set_directories,
+    soften,
+    soften_replacements,
+)
 from mailctl.components import registry
 from mailctl.components.base import ReloadKind
 from mailctl.errors import BusyError, MailctlError, Problem, UsageError
@@ -46,13 +58,17 @@ from mailctl.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who wants an apply, from which spec text, and what he puts up with."""
+    """Who wants an apply, from which spec text, and what he puts up with.
+
+    `confirm_within` seconds after the switch begins an apply that nobody confirmed is undone.
+    """
 
     who: str
     say: Say
     spec_text: bytes = field(default=b"", repr=False)
     overwrite: bool = False
     allow_destroy: bool = False
+    confirm_within: float | None = None
 
 
 def require_ready(host: Host, target: Target, plan: Plan, order: Order, spec: Spec | None) -> None:
@@ -89,9 +105,12 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             if host.is_live():
                 _report(refuse(check(host, spec, target, staged), "the new configuration is faulty"), order.say)
             store_originals(host, target, plan)
+            install_unit(host, target)
+            _arm_guard(host, journal, order)
             _switch(host, target, journal, plan, order.say)
             if host.is_live():
                 _report(refuse(_verify(host, target, spec), "the new configuration does not serve"), order.say)
+                end_sessions(host, removed_logins(plan, target))
     return number
 
 
@@ -106,6 +125,7 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
             stage_files(host, journal, plan)
             stage_current(host, journal.work, number)
             _switch(host, target, journal, plan, order.say)
+            end_sessions(host, removed_logins(plan, target))
 
 
 def choose_generation(host: Host, target: Target, number: int | None) -> int:
@@ -137,13 +157,15 @@ def _transaction(host: Host, target: Target, name: str, number: int, say: Say) -
         journal.write(Step.BEGIN, number=number)
         yield journal
         with uninterrupted():
-            journal.write(Step.VERIFIED)
+            journal.write(Step.VERIFIED if journal.deadline is None else Step.PENDING)
     except BaseException as error:
         undo(host, target, journal, say)
         say(_what_serves(host, target) if journal.has(Step.REPLACE) else "nothing was changed")
         if isinstance(error, OSError):
             raise _storage_failure(error) from error
         raise
+    if journal.is_waiting:
+        return
     try:
         finish(host, target, journal, say)
     except OSError as error:
@@ -153,13 +175,24 @@ def _transaction(host: Host, target: Target, name: str, number: int, say: Say) -
         ) from error
 
 
+def _arm_guard(host: Host, journal: Journal, order: Order) -> None:
+    if order.confirm_within is not None:
+        journal.write(Step.GUARD, deadline=time.time() + order.confirm_within)
+        arm(host, next(journal.steps(Step.GUARD))["deadline"])
+
+
 def _switch(host: Host, target: Target, journal: Journal, plan: Plan, say: Say) -> None:
+    is_soft = journal.deadline is not None
     replacements = plan_replacements(plan, target)
+    if is_soft:
+        replacements = soften_replacements(plan, target, replacements)
     set_directories(host, journal, plan.directories)
     prepare(host, journal, replacements, target)
+    if is_soft:
+        prepare_hard(host, target, plan)
     commit(host, journal, replacements)
     before = plan.actual if plan.number else Tree({})
-    for component, action in service_actions(before, plan.desired):
+    for component, action in service_actions(before, soften(plan.desired, target) if is_soft else plan.desired):
         if action.kind is ReloadKind.NOTHING:
             continue
         if host.is_live():
@@ -199,7 +232,7 @@ def _refuse_drift(plan: Plan, order: Order) -> None:
     if plan.drift and not order.overwrite:
         raise BusyError(
             f"changed by hand since generation {plan.number}: {', '.join(map(str, plan.drift))}",
-            hint="take the change into the spec, or add --overwrite: it keeps a copy first",
+            hint="--adopt prints spec lines that keep it, --overwrite replaces it and keeps a copy",
         )
 
 

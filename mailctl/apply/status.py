@@ -37,7 +37,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`number` is None before the first apply; `changed` names files that are not as that generation left them."""
+    """`number` is None before the first apply; `changed` names files that are not as that generation left them.
+
+    `deadline` is when an unfinished apply that waits for its confirmation is undone, in seconds since 1970.
+    """
 
     number: int | None
     meta: Meta | None
@@ -45,6 +48,7 @@ class Status:
     problems: tuple[Problem, ...]
     services: tuple[Service, ...]
     unfinished: str | None
+    deadline: float | None
 
     @property
     def is_well(self) -> bool:
@@ -59,6 +63,7 @@ class Status:
             "changed": list(self.changed),
             "services": [{**asdict(each), "running": each.pid is not None} for each in self.services],
             "unfinished": self.unfinished,
+            "undone_at": self.deadline,
             "diagnostics": [problem.as_json() for problem in self.problems],
         }
 
@@ -79,6 +84,7 @@ def read_status(host: Host, target: Target) -> Status:
         problems=plan.problems if plan else (),
         services=tuple(read_services(host, target, number)),
         unfinished=journal.name if journal else None,
+        deadline=journal.deadline if journal and journal.is_waiting else None,
     )
 
 

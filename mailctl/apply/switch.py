@@ -18,10 +18,11 @@ from mailctl.host import Host
 from mailctl.plan.actual import read_directory
 from mailctl.plan.model import DirectoryChange, Plan
 from mailctl.target import Target
-from mailctl.tree import RenderedFile
+from mailctl.tree import RenderedFile, Tree
 
 SECOND = 10**9
 MAIN_CF_AGE = 10 * SECOND
+SOFT_BOUNCE = b"soft_bounce = yes\n"
 NEW, LATER, OLD = "new", "later", "old"
 
 
@@ -45,22 +46,51 @@ def plan_replacements(plan: Plan, target: Target) -> list[Replacement]:
     master.cf follows right before the reload; what goes away leaves last. So does a login: as long as
     Postfix takes mail for it, Dovecot must know it.
     """
-    replacements: list[tuple[int, Replacement]] = []
+    replacements: list[Replacement] = []
     for change in plan.changes:
         if change.is_table:
             continue
         after = plan.desired.files.get(change.path)
         before = plan.actual.files.get(change.path)
-        if after is None:
-            replacements.append((_LAST, Replacement(change.path, None)))
-            continue
-        both = _with_old_logins(before, after, target)
+        both = _with_old_logins(before, after, target) if after else None
         if both is not None:
-            replacements.append((_rank(change.path, target), Replacement(change.path, both)))
-            replacements.append((_LAST, Replacement(change.path, after, LATER)))
+            replacements.append(Replacement(change.path, both))
+            replacements.append(Replacement(change.path, after, LATER))
         else:
-            replacements.append((_rank(change.path, target), Replacement(change.path, after)))
-    return [each for _, each in sorted(replacements, key=lambda pair: (pair[0], pair[1].path))]
+            replacements.append(Replacement(change.path, after))
+    return sorted(replacements, key=lambda each: (_rank_of(each, target), each.path))
+
+
+def soften(tree: Tree, target: Target) -> Tree:
+    """`tree` with a main.cf that lets Postfix refuse nothing for good; soft_bounce in postconf(5)."""
+    path = target.postfix_dir / "main.cf"
+    main_cf = tree.files[path]
+    soft = replace(main_cf, content=main_cf.content + SOFT_BOUNCE)
+    return Tree({**tree.files, path: soft}, tree.directories)
+
+
+def soften_replacements(plan: Plan, target: Target, replacements: list[Replacement]) -> list[Replacement]:
+    """`replacements` with a main.cf that is in place until somebody confirms; `put_hard` ends that."""
+    path = target.postfix_dir / "main.cf"
+    others = [each for each in replacements if each.path != path]
+    soft = Replacement(path, soften(plan.desired, target).files[path])
+    position = next((n for n, each in enumerate(others) if _rank_of(each, target) > _MAIN_CF), len(others))
+    return [*others[:position], soft, *others[position:]]
+
+
+def prepare_hard(host: Host, target: Target, plan: Plan) -> None:
+    """Write the main.cf that comes with the confirmation, so that confirming needs no space."""
+    file = plan.desired.files[target.postfix_dir / "main.cf"]
+    later = _beside(file.path, LATER)
+    host.create(later, file.content, file.mode, file.owner, file.group)
+    host.set_mtime(later, settled_time())
+
+
+def put_hard(host: Host, target: Target) -> None:
+    """Put the main.cf in place that `prepare_hard` wrote. Doing it again does no harm."""
+    path = target.postfix_dir / "main.cf"
+    if host.stat(_beside(path, LATER)) is not None:
+        host.rename(_beside(path, LATER), path)
 
 
 def set_directories(host: Host, journal: Journal, changes: Iterable[DirectoryChange]) -> None:
@@ -140,6 +170,11 @@ def _restore(host: Host, path: PurePosixPath, existed: bool) -> None:
 
 
 _FIRST, _SIGNER, _DOVECOT, _POSTFIX, _MAIN_CF, _MASTER_CF, _LAST = range(7)
+
+
+def _rank_of(replacement: Replacement, target: Target) -> int:
+    is_last = replacement.file is None or replacement.suffix == LATER
+    return _LAST if is_last else _rank(replacement.path, target)
 
 
 def _rank(path: PurePosixPath, target: Target) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -12,37 +14,78 @@ from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from mailctl.apply.run import Order
+    from mailctl.plan.saved import SavedPlan
     from mailctl.spec.model import Spec
     from mailctl.target import Target
 
 
+class Seconds(click.ParamType[float]):
+    """A time such as `90`, `90s`, `2m` or `1h`, from five seconds to a day."""
+
+    name = "time"
+    UNITS: ClassVar = {"": 1, "s": 1, "m": 60, "h": 3600}
+    SHORTEST, LONGEST = 5, 86400
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"([0-9]{1,6})([smh]?)", str(value))
+        seconds = int(match[1]) * self.UNITS[match[2]] if match else 0
+        if not self.SHORTEST <= seconds <= self.LONGEST:
+            self.fail(f"{value!r} is no time from 5s to 24h, such as 120s or 2m", param, ctx)
+        return float(seconds)
+
+
 @click.command()
+@click.argument("saved", metavar="[PLAN]", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--check", is_flag=True, help="Only show what would change.")
 @click.option("--diff", is_flag=True, help="Show every line that changes, however many.")
 @click.option("--detailed-exitcode", is_flag=True, help="With --check: exit with 2 where there are differences.")
 @click.option("--allow-destroy", is_flag=True, help="Even where more than 30 % of the addresses go.")
 @click.option("--overwrite", is_flag=True, help="Replace files changed by hand, after keeping a copy.")
+@click.option(
+    "--adopt", is_flag=True, help="Print the spec lines that would keep what was changed by hand; apply nothing."
+)
+@click.option("--confirm-within", type=Seconds(), metavar="TIME", help="Undone unless confirmed in time (90s, 2m).")
 @common_options
 @click.pass_obj
 def apply(
-    session: Session, check: bool, diff: bool, detailed_exitcode: bool, allow_destroy: bool, overwrite: bool
+    session: Session,
+    saved: Path | None,
+    check: bool,
+    diff: bool,
+    detailed_exitcode: bool,
+    allow_destroy: bool,
+    overwrite: bool,
+    adopt: bool,
+    confirm_within: float | None,
 ) -> int:
     """Make the server what the spec says, or change nothing.
 
     Shows the plan, asks, then stages, builds and checks everything before the first live file changes.
     Whatever fails later, Ctrl-C included, puts the old configuration back.
+    PLAN is a file of `mailctl plan --out`: what it showed is done, or nothing.
     """
     from mailctl.apply.recover import recover
     from mailctl.apply.run import apply_plan, require_ready
     from mailctl.plan.make import make_plan
 
+    check = check or adopt
     if not check:
         session.require_root("apply")
+    wanted = _open_saved(session, saved) if saved else None
     spec, target, host = session.load_spec(), session.target(), session.host
     spec_text = session.find_spec().read_bytes()
     if not check:
+        session.require_trusted(spec)
         recover(host, target, session.say)
     found = make_plan(spec, target, host)
+    if wanted is not None:
+        wanted.require_same(found, spec_text)
+    if adopt:
+        from mailctl.plan.drift import adoption
+
+        lines = list(adoption(found.drift_details, spec.postfix.main))
+        session.emit("\n".join(lines), {"adopt": lines})
+        return ExitCode.OK
     if check:
         show_plan(session, found, verbose=diff, applied=None)
         return plan_exit_code(found, detailed_exitcode)
@@ -51,7 +94,7 @@ def apply(
         say_what_is_stopped(session, spec, target)
     if found.is_empty:
         return ExitCode.OK
-    order = make_order(session, spec_text, overwrite=overwrite, allow_destroy=allow_destroy)
+    order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within)
     require_ready(host, target, found, order, spec)
     if not session.confirm("Apply this?"):
         session.say("nothing was changed")
@@ -59,7 +102,7 @@ def apply(
     number = apply_plan(host, target, spec, found, order)
     if session.json:
         show_plan(session, found, applied=number)
-    session.say(f"Generation {number} serves.")
+    session.say(f"Generation {number} serves{_condition(confirm_within)}.")
     return ExitCode.OK
 
 
@@ -72,12 +115,32 @@ def say_what_is_stopped(session: Session, spec: Spec, target: Target) -> None:
 
 
 def make_order(
-    session: Session, spec_text: bytes = b"", *, overwrite: bool = False, allow_destroy: bool = False
+    session: Session,
+    spec_text: bytes = b"",
+    overwrite: bool = False,
+    allow_destroy: bool = False,
+    confirm_within: float | None = None,
 ) -> Order:
     """Who is at the keyboard, and what he allows."""
     from mailctl.apply.run import Order
 
-    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy)
+    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within)
+
+
+def _open_saved(session: Session, path: Path) -> SavedPlan:
+    """The saved plan, whose spec and host the session takes over where none was named."""
+    from mailctl.plan.saved import load_saved_plan
+
+    found = load_saved_plan(path)
+    session.spec_file = session.spec_file or Path(found.spec)
+    session.host_name = session.host_name or found.host
+    return found
+
+
+def _condition(confirm_within: float | None) -> str:
+    if confirm_within is None:
+        return ""
+    return f" for {confirm_within:g} s, and refuses nothing for good; `mailctl confirm` keeps it"
 
 
 def _user_name() -> str:

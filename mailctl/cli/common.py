@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mailctl.errors import MailctlError, NeedsRootError, Origin, Problem, UsageError, printable
+from mailctl.errors import MailctlError, NeedsRootError, Origin, Problem, SpecError, UsageError, printable
 
 if TYPE_CHECKING:
     from mailctl.host import LocalHost
@@ -65,6 +65,23 @@ class Session:
 
         self._spec = load_spec(self.find_spec(), self.host_name, socket.gethostname())
         return self._spec
+
+    def require_trusted(self, spec: Spec) -> None:
+        """Refuse to act as root on a spec that somebody else could have written.
+
+        Raises:
+            SpecError: another user than root and the one behind sudo owns or can write a file of it, or a folder above.
+        """
+        from mailctl.spec.trust import spec_files, trusted_users, untrusted
+
+        if self.root != Path("/"):
+            return
+        if found := untrusted(spec_files(spec), trusted_users()):
+            raise SpecError(
+                "somebody else than root could change what this spec says",
+                hint="a spec, what it includes, its secrets and the folders above belong to root or to you",
+                problems=found,
+            )
 
     def target(self) -> Target:
         """Paths and versions of the host; Debian 12's where its programs cannot be asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,9 +18,12 @@ COLORS = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
 
 @click.command()
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are differences.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="For `mailctl apply FILE`."
+)
 @common_options
 @click.pass_obj
-def plan(session: Session, detailed_exitcode: bool) -> int:
+def plan(session: Session, detailed_exitcode: bool, out: Path | None) -> int:
     """Show what apply would change: for mail, in files, for services. Changes nothing.
 
     Secrets are never shown. Works without root and without Postfix, and says what it could not compare.
@@ -28,11 +32,27 @@ def plan(session: Session, detailed_exitcode: bool) -> int:
     from mailctl.plan.make import make_plan
 
     target = session.target()
+    spec_text = session.find_spec().read_bytes()
     found = make_plan(session.load_spec(), target, session.host)
     show_plan(session, found)
-    if session.host.is_root() and read_unfinished(session.host, target) is not None:
-        session.say("note: an apply was interrupted; the next apply or rollback ends it first")
+    if out is not None:
+        _save(session, found, spec_text, out)
+    journal = read_unfinished(session.host, target) if session.host.is_root() else None
+    if journal is not None:
+        what = "waits for `mailctl confirm`" if journal.is_waiting else "was interrupted; the next one ends it first"
+        session.say(f"note: an apply {what}")
     return plan_exit_code(found, detailed_exitcode)
+
+
+def _save(session: Session, found: Plan, spec_text: bytes, out: Path) -> None:
+    from mailctl.host import LocalHost, create_whole
+    from mailctl.plan.saved import SavedPlan
+    from mailctl.plan.text import render_summary
+
+    saved = SavedPlan.of(found, session.find_spec(), spec_text, session.host_name, render_summary(found))
+    folder = LocalHost(out.parent.resolve())
+    create_whole(folder, PurePosixPath("/", out.name), saved.as_bytes(), 0o600)
+    session.say(f"saved; `mailctl apply {out}` does this and nothing else")
 
 
 def plan_exit_code(found: Plan, detailed: bool) -> ExitCode:

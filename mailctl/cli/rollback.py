@@ -18,14 +18,20 @@ from mailctl.errors import ExitCode
 def rollback(session: Session, number: int | None, overwrite: bool) -> int:
     """Put generation NUMBER back; where none is given, the one that served before.
 
-    0 is the state before the first apply. The spec is not read: rollback works where it is broken or gone.
+    0 is the state before the first apply. An apply that waits for its confirmation is undone.
+    The spec is not read: rollback works where it is broken or gone.
     """
-    from mailctl.apply.recover import recover
+    from mailctl.apply.recover import is_waiting, recover
     from mailctl.apply.run import apply_rollback, choose_generation, require_ready
     from mailctl.plan.make import make_rollback_plan
 
     session.require_root("rollback")
     target, host = session.target(), session.host
+    if is_waiting(host, target) and number is None:
+        if not session.confirm("Undo the apply that waits for its confirmation?"):
+            return ExitCode.FAILED
+        recover(host, target, session.say, give_up=True)
+        return ExitCode.OK
     recover(host, target, session.say)
     wanted = choose_generation(host, target, number)
     found = make_rollback_plan(wanted, target, host)

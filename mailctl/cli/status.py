@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -43,5 +44,8 @@ def _lines(found: Status) -> Iterator[str]:
     for service in found.services:
         state = f"runs (process {service.pid})" if service.pid else click.style("does not run", fg="red")
         yield f"service     {service.name} {service.version} {state}"
-    if found.unfinished:
+    if found.deadline is not None:
+        until = time.strftime("%H:%M:%S", time.localtime(found.deadline))
+        yield f"waiting     {found.unfinished} is undone at {until} without `mailctl confirm`"
+    elif found.unfinished:
         yield f"interrupted {found.unfinished}; the next apply or rollback ends it first"

@@ -14,9 +14,10 @@ from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import Host
 from mailctl.plan.actual import Actual, Known, read_actual, without_owner
 from mailctl.plan.diff import diff_directories, diff_files
+from mailctl.plan.drift import list_drift
 from mailctl.plan.effects import FindOrigin, count_addresses, diff_inventories
 from mailctl.plan.inventory import Inventory, take_inventory
-from mailctl.plan.model import NO_ADDRESSES, Plan
+from mailctl.plan.model import NO_ADDRESSES, Drift, Plan
 from mailctl.plan.stored import (
     NO_MANIFEST,
     Manifest,
@@ -119,6 +120,7 @@ def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Pl
     before = Inventory.empty() if is_empty or not stored.is_readable else read_inventory(host, target, stored.number)
     after = before if is_empty or not stored.is_readable else wanted.inventory(before.salt)
     drift = tuple(_drift(stored, actual, desired))
+    details = tuple(list_drift(host, target, stored.number, drift, actual.tree, desired))
     # Before the first apply the services run with files nobody here wrote: whatever they say, all is new to them.
     is_first = stored.is_readable and not stored.number
     services = service_actions(Tree({}) if is_first else actual.tree, desired)
@@ -127,8 +129,9 @@ def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Pl
         changes=changes,
         directories=directories,
         services=() if is_empty else tuple(action for _, action in services),
-        problems=(*stored.problems, *wanted.problems, *actual.problems, *_drift_problems(stored, drift)),
+        problems=(*stored.problems, *wanted.problems, *actual.problems, *_drift_problems(stored, details)),
         drift=drift,
+        drift_details=details,
         addresses=NO_ADDRESSES if is_empty else count_addresses(before, after),
         number=stored.number,
         digest=_digest(stored.number, actual.tree, desired),
@@ -158,9 +161,9 @@ def _drift(stored: _Stored, actual: Actual, desired: Tree) -> Iterator[PurePosix
             yield path
 
 
-def _drift_problems(stored: _Stored, drift: tuple[PurePosixPath, ...]) -> Iterator[Problem]:
-    for path in drift:
-        yield _warning(str(path), f"changed by hand since generation {stored.number}")
+def _drift_problems(stored: _Stored, details: tuple[Drift, ...]) -> Iterator[Problem]:
+    for each in details:
+        yield _warning(str(each.path), f"changed by hand since generation {stored.number}: {each}")
 
 
 def _missing_programs(spec: Spec, host: Host) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from mailctl.components.base import Action as ServiceAction
 from mailctl.components.base import ReloadKind
-from mailctl.errors import Origin, Problem
+from mailctl.errors import Origin, Problem, printable
 from mailctl.plan.inventory import Inventory
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
 
@@ -91,6 +91,29 @@ class DirectoryChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing that is not as mailctl left it; None stands for nothing.
+
+    `name` is a parameter of main.cf, a service of master.cf or a lookup key; empty for lines of other files,
+    which stand in `text` as a diff shows them.
+    """
+
+    path: PurePosixPath
+    name: str
+    ours: str | None = None
+    theirs: str | None = None
+    text: str = ""
+
+    def __str__(self) -> str:
+        if not self.name:
+            return printable(self.text)
+        if self.theirs is None:
+            return printable(f"{self.name} was removed (mailctl wrote {self.ours})")
+        was = "not set by mailctl" if self.ours is None else f"mailctl wrote {self.ours or 'nothing'}"
+        return printable(f"{self.name} = {self.theirs} ({was})")
+
+
+@dataclass(frozen=True, slots=True)
 class Addresses:
     """How many mailboxes, smtp-users and aliases there were, and how many of them go away."""
 
@@ -108,7 +131,8 @@ class Plan:
     `tree` is what the next generation holds; `desired` adds the files found before the first apply,
     for those paths the next generation no longer manages; `actual` is what the host holds now.
     `number` is the generation that serves now, None before the first apply.
-    `drift` names files changed by hand since then. `digest` binds the plan to both sides.
+    `drift` names files changed by hand since then, `drift_details` says what in them.
+    `digest` binds the plan to both sides.
     """
 
     effects: tuple[Effect, ...]
@@ -117,6 +141,7 @@ class Plan:
     services: tuple[ServiceAction, ...]
     problems: tuple[Problem, ...]
     drift: tuple[PurePosixPath, ...]
+    drift_details: tuple[Drift, ...]
     addresses: Addresses
     number: int | None
     digest: str

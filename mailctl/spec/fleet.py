@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailctl.errors import Problem, UsageError
+from mailctl.errors import Problem, Severity, UsageError
 from mailctl.spec.hints import did_you_mean
 from mailctl.spec.nodes import MappingNode
 from mailctl.spec.values import parse_domain
@@ -74,7 +74,7 @@ def fleet_problems(root: MappingNode) -> Iterator[Problem]:
         if name and first.setdefault(name, host) != host and isinstance(hosts, MappingNode):
             message = f"has the host name of {first[name]!r}: {name!r}"
             hint = "give it its own, server: {hostname: ...}"
-            yield Problem(hosts.key_origin(host), f"hosts.{host}", message, hint)
+            yield Problem(hosts.key_origin(host), f"hosts.{host}", message, hint, Severity.WARNING)
 
 
 def _hostname(root: MappingNode, host: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from mailctl.errors import Origin
@@ -12,6 +12,10 @@ Path = Sequence[str | int]
 
 class Origins(Protocol):
     """Finds places in the files a spec was read from."""
+
+    @property
+    def files(self) -> Collection[str]:
+        """The spec and what it includes."""
 
     def find(self, path: Path) -> Origin:
         """Where the value at `path` stands; for a path that was not written, its nearest parent."""
@@ -25,6 +29,10 @@ class Origins(Protocol):
 
 class NoOrigins:
     """For specs made in memory."""
+
+    @property
+    def files(self) -> Collection[str]:
+        return ()
 
     def find(self, path: Path) -> Origin:
         return Origin("<spec>")

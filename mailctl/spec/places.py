@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,10 @@ class FilePlaces:
         self._root = root
         self._files = files
         self._folded: dict[int, dict[str, str]] = {}
+
+    @property
+    def files(self) -> Collection[str]:
+        return self._files.keys()
 
     def find(self, path: Path) -> Origin:
         """Where the value at `path` stands; for a mapping or list, and for what was not written, its nearest key."""

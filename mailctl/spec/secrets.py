@@ -57,6 +57,8 @@ def read_plain_secret(value: Any) -> Secret:
     secret = _read_variable(argument) if kind == "env" else _read_file(argument, base_folder(value))
     if not secret.value or not secret.value.isprintable():
         raise ValueError(f"the {secret.origin} must hold one line of printable text")
+    if secret.value != secret.value.strip():
+        raise ValueError(f"the {secret.origin} begins or ends with a space, which Postfix would leave out")
     return secret
 
 
@@ -83,7 +85,7 @@ def _read_file(name: str, folder: Path) -> Secret:
             f"cannot read the secret file {str(path)!r}: {(error.strerror or str(error)).lower()}"
         ) from None
     try:
-        return Secret(content.decode().rstrip("\r\n"), f"file {name}")
+        return Secret(content.decode().rstrip("\r\n"), f"file {name}", path)
     except UnicodeDecodeError:
         raise ValueError(f"the secret file {str(path)!r} is not UTF-8 text") from None
 

@@ -12,7 +12,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -371,10 +371,14 @@ def _typed(parse: Callable[[Any], Any], title: str, example: Any, *kinds: str) -
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value nobody may see; `origin` tells where it came from (`file secrets/ses`), never what it is."""
+    """A value nobody may see; `origin` tells where it came from (`file secrets/ses`), never what it is.
+
+    `path` is the file it was read from, if one.
+    """
 
     value: str = field(repr=False)
     origin: str
+    path: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return "********"

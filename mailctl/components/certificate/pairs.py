@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 
+from mailctl.components.certificate.facts import Facts, read_facts
 from mailctl.components.tls_files import certificate_paths
 from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import Host
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 
-DAY = 86_400
 WARN_DAYS = 14
+# What OpenSSL takes at the security level of Debian 12; a shorter key fails every handshake.
+SHORTEST_KEYS = {"RSA": 2048, "EC": 224}
 SELF_SIGNED_HINT = "remove {folder} and apply again for a new one"
 
 
@@ -28,9 +31,41 @@ class NamedPair:
     is_self_signed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PairReport:
+    """One pair: what its certificate holds, None where none can be read, and what is wrong with it."""
+
+    pair: NamedPair
+    facts: Facts | None
+    problems: tuple[Problem, ...]
+
+
 def check_pairs(host: Host, spec: Spec, target: Target) -> list[Problem]:
     """Problems of every pair. A self-signed one that is old or misnamed is a warning: no client checks it."""
-    return [problem for pair in _pairs(spec, target) for problem in _Check(host, pair, spec).problems()]
+    return [problem for report in report_pairs(host, spec, target) for problem in report.problems]
+
+
+def report_pairs(host: Host, spec: Spec, target: Target) -> list[PairReport]:
+    """Every pair of the spec, the server's own first."""
+    found = []
+    for pair in _pairs(spec, target):
+        facts = read_facts(host, pair.certificate)
+        found.append(PairReport(pair, facts, tuple(_Check(host, pair, spec, facts).problems())))
+    return found
+
+
+def trust_problem(host: Host, spec: Spec, target: Target, report: PairReport) -> Problem | None:
+    """A warning where the chain leads to no authority this machine trusts; mail servers rarely mind, programs do."""
+    file = host.path(report.pair.certificate)
+    done = host.run(
+        ["openssl", "verify", "-no_check_time", "-CAfile", host.path(target.ca_file), "-untrusted", file, file]
+    )
+    if done.returncode == 0 or report.pair.is_self_signed or report.facts is None:
+        return None
+    message = f"the chain of {report.pair.certificate} leads to no authority this machine trusts"
+    hint = "add the intermediate certificates after the server's own, in order"
+    origin = spec.origin(*report.pair.path)
+    return Problem(origin, ".".join(report.pair.path), message, hint, Severity.WARNING)
 
 
 def _pairs(spec: Spec, target: Target) -> Iterator[NamedPair]:
@@ -46,6 +81,7 @@ class _Check:
     host: Host
     pair: NamedPair
     spec: Spec
+    facts: Facts | None
 
     def problems(self) -> Iterator[Problem]:
         certificate = self._openssl("x509", self.pair.certificate, "-noout", "-pubkey")
@@ -57,19 +93,40 @@ class _Check:
             yield self._error(f"no private key can be read from {self.pair.key}", "a PEM file without a pass phrase")
         elif self._is_exposed():
             yield self._warning(f"everybody can read the private key {self.pair.key}", f"chmod 0600 {self.pair.key}")
-        if certificate is None:
+        if certificate is None or self.facts is None:
             return
         if key is not None and certificate != key:
             yield self._error(f"the key {self.pair.key} does not belong to the certificate {self.pair.certificate}")
-        yield from self._date_problems()
+        yield from self._date_problems(self.facts)
         yield from self._name_problems()
+        yield from self._key_problems(self.facts)
+        yield from self._chain_problems(self.facts)
 
-    def _date_problems(self) -> Iterator[Problem]:
-        if self._openssl("x509", self.pair.certificate, "-noout", "-checkend", "0") is None:
+    def _date_problems(self, facts: Facts) -> Iterator[Problem]:
+        now = datetime.now(UTC)
+        if facts.not_before > now:
+            yield self._weak(f"the certificate {self.pair.certificate} is not valid yet", "is the clock right?")
+        elif facts.not_after <= now:
             yield self._weak(f"the certificate {self.pair.certificate} has expired", "renew it")
-        elif self._openssl("x509", self.pair.certificate, "-noout", "-checkend", str(WARN_DAYS * DAY)) is None:
+        elif facts.not_after <= now + timedelta(days=WARN_DAYS):
             message = f"the certificate {self.pair.certificate} expires in less than {WARN_DAYS} days"
             yield self._warning(message, self._hint("renew it"))
+
+    def _key_problems(self, facts: Facts) -> Iterator[Problem]:
+        shortest = SHORTEST_KEYS.get(facts.algorithm, 0)
+        if facts.bits < shortest:
+            message = f"the key of {self.pair.certificate} is too short: {facts.key} bits"
+            yield self._error(message, f"clients refuse {facts.algorithm} keys below {shortest} bits; make a new one")
+
+    def _chain_problems(self, facts: Facts) -> Iterator[Problem]:
+        """Each certificate is issued by the next one, RFC 5246 section 7.4.2; not every client sorts them."""
+        for number, ((_, issuer), (subject, _)) in enumerate(zip(facts.chain, facts.chain[1:], strict=False), 1):
+            if issuer != subject:
+                message = (
+                    f"the chain {self.pair.certificate} is out of order: number {number + 1} did not issue {number}"
+                )
+                yield self._error(message, "first the server's certificate, then each one's issuer")
+                return
 
     def _name_problems(self) -> Iterator[Problem]:
         answer = self._openssl("x509", self.pair.certificate, "-noout", "-checkhost", self.pair.hostname)

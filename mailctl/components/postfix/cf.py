@@ -12,10 +12,10 @@ def main_parameters(text: str) -> Mapping[str, str]:
 
 
 def master_services(text: str) -> Mapping[str, str]:
-    """Services as `name/type`, and the rest of their lines, options included."""
+    """Services as `name/type`, and the rest of their lines, options included; of a broken line it is empty."""
     found = {}
     for line in _logical_lines(text):
-        name, kind, rest = line.split(maxsplit=2)
+        name, kind, rest = (*line.split(maxsplit=2), "", "")[:3]
         found[f"{name}/{kind}"] = " ".join(rest.split())
     return found
 

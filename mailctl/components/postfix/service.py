@@ -94,7 +94,7 @@ def _ended_services(before: Tree, after: Tree) -> Iterator[str]:
     """Services whose processes a reload kills: removed or renamed ones, or with another type or private flag."""
     old, new = (master_services(_content(tree, MASTER_CF)) for tree in (before, after))
     for key, rest in old.items():
-        if key not in new or rest.split()[0] != new[key].split()[0]:
+        if key not in new or rest.split()[:1] != new[key].split()[:1]:
             yield key
 
 

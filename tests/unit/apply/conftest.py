@@ -72,18 +72,18 @@ class Server:
     def plan(self, spec: Spec) -> Plan:
         return make_plan(spec, DEBIAN_12, self.host)
 
-    def apply(self, spec: Spec, **liberties: bool) -> int | None:
+    def apply(self, spec: Spec, **liberties: Any) -> int | None:
         """As the verb does; None where there was nothing to do."""
         recover(self.host, DEBIAN_12, self.said.append)
         plan = self.plan(spec)
         return None if plan.is_empty else apply_plan(self.host, DEBIAN_12, spec, plan, self.order(**liberties))
 
-    def rollback(self, number: int, **liberties: bool) -> None:
+    def rollback(self, number: int, **liberties: Any) -> None:
         recover(self.host, DEBIAN_12, self.said.append)
         plan = make_rollback_plan(number, DEBIAN_12, self.host)
         apply_rollback(self.host, DEBIAN_12, number, plan, self.order(**liberties))
 
-    def order(self, **liberties: bool) -> Order:
+    def order(self, **liberties: Any) -> Order:
         return Order("ali", self.said.append, b"version: 1\n", **liberties)
 
     def etc(self) -> dict[str, tuple[bytes | None, int, str, str]]:

@@ -1,0 +1,98 @@
+"""Runs of mailctl that the kernel ends, or fails, at one chosen system call; see strace(1), `-e inject`.
+
+strace counts the calls of each name for itself, so a moment is a name and a number.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
+
+FULL = os.environ.get("MAILCTL_CRASH_SWEEP") == "full"
+# Every call that changes a file, and with `openat` those that make one.
+CHANGING = (
+    *("openat", "write", "fsync", "rename", "link", "linkat", "unlink", "unlinkat", "rmdir", "mkdir"),
+    *("chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat", "utimensat", "ftruncate", "execve", "kill"),
+)
+ENVIRONMENT = PYTHON_ENVIRONMENT | {"PYTHONDONTWRITEBYTECODE": "1"}
+MAILCTL = (sys.executable, "-P", "-m", "mailctl")
+CALL = re.compile(r"(?:\d+ +)?(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>.*)")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The `number`th call of `name` in a run; `line` is what strace says of it."""
+
+    name: str
+    number: int
+    line: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.number}: {self.line}"
+
+
+def list_moments(trace: str, folder: str) -> list[Moment]:
+    """The calls of a traced run that change something below `folder`, and the programs and signals it started."""
+    seen: Counter[str] = Counter()
+    moments = []
+    for line in trace.splitlines():
+        if match := CALL.match(line):
+            name = match["name"]
+            seen[name] += 1
+            is_strace = name == "execve" and seen[name] == 1  # turns into mailctl
+            if not is_strace and _changes(name, match["arguments"], folder):
+                moments.append(Moment(name, seen[name], line[:160]))
+    return moments
+
+
+def spread(moments: Sequence[Moment], count: int) -> list[Moment]:
+    """`count` of `moments`, evenly; all of them in a full sweep."""
+    if FULL or len(moments) <= count:
+        return list(moments)
+    return [moments[index * len(moments) // count] for index in range(count)]
+
+
+def trace(arguments: Sequence[str], output: Path, prefix: Sequence[str] = ()) -> str:
+    """What strace writes of a run of mailctl that succeeds; `prefix` are words before its command line."""
+    calls = ",".join(f"?{name}" for name in CHANGING)
+    command = [*prefix, "strace", "-y", "-s", "80", "-e", f"trace={calls}", "-o", str(output), *MAILCTL, *arguments]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return output.read_text()
+
+
+def run_with(fault: str, moment: Moment, arguments: Sequence[str], prefix: Sequence[str] = ()) -> int:
+    """The exit status of a run that meets `fault` (`signal=KILL`, `error=ENOSPC`) at `moment`; -9 if killed."""
+    inject = f"inject={moment.name}:{fault}:when={moment.number}"
+    command = [*prefix, "strace", "-o", os.devnull, "-e", f"trace={moment.name}", "-e", inject, *MAILCTL, *arguments]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode
+
+
+def copy(folder: Path, destination: Path) -> Path:
+    """A copy of a folder, in place of whatever was there."""
+    shutil.rmtree(destination, ignore_errors=True)
+    shutil.copytree(folder, destination, symlinks=True)
+    return destination
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below `folder`: content and mode."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode) for path in files}
+
+
+def _changes(name: str, arguments: str, folder: str) -> bool:
+    if name in ("execve", "kill"):
+        return True
+    return folder in arguments and (name != "openat" or "O_CREAT" in arguments)
