@@ -61,6 +61,14 @@ def spread(moments: Sequence[Moment], count: int) -> list[Moment]:
     return [moments[index * len(moments) // count] for index in range(count)]
 
 
+def spread_over_kinds(moments: Sequence[Moment], count: int) -> list[Moment]:
+    """As `spread`, and one more of each kind of call that it missed."""
+    chosen = spread(moments, count)
+    missed = {each.name for each in moments} - {each.name for each in chosen}
+    by_kind = ([each for each in moments if each.name == name] for name in sorted(missed))
+    return chosen + [kind[len(kind) // 2] for kind in by_kind]
+
+
 def trace(arguments: Sequence[str], output: Path, prefix: Sequence[str] = ()) -> str:
     """What strace writes of a run of mailctl that succeeds; `prefix` are words before its command line."""
     calls = ",".join(f"?{name}" for name in CHANGING)

@@ -15,7 +15,7 @@ from mailctl.apply.journal import read_unfinished
 from mailctl.errors import ExitCode
 from mailctl.target import DEBIAN_12
 from tests.crash.files import Machine, Scene, make_scenes
-from tests.crash.sweep import Moment, contents, copy, list_moments, run_with, spread, trace
+from tests.crash.sweep import Moment, contents, copy, list_moments, run_with, spread, spread_over_kinds, trace
 
 KILLS_PER_SCENE = 15
 FAILURES_PER_SCENE = 3
@@ -63,7 +63,7 @@ def sweep(request: pytest.FixtureRequest, scenes: dict[str, Scene], tmp_path: Pa
 def test_killed_at_a_call_it_leaves_all_old_or_all_new(sweep: Sweep) -> None:
     assert len(sweep.moments) > 50
     outcomes = set()
-    for moment in spread(sweep.moments, KILLS_PER_SCENE):
+    for moment in spread_over_kinds(sweep.moments, KILLS_PER_SCENE):
         sweep.reset()
         assert run_with("signal=KILL", moment, sweep.arguments) == KILLED, f"not killed at {moment}"
         sweep.assert_whole_and_converging(moment)
