@@ -55,6 +55,7 @@ PASSWORD = "correct horse"
 class ProbeLab:
     """A lab that is up, and its spec."""
 
+    name: str
     sandbox: Sandbox
     spec: Spec
     spec_file: Path
@@ -69,8 +70,8 @@ class ProbeLab:
 
 
 @contextmanager
-def started_lab(name: str, folder: Path) -> Iterator[ProbeLab]:
-    host = LocalHost()
+def started_lab(purpose: str, folder: Path) -> Iterator[ProbeLab]:
+    host, name = LocalHost(), f"{purpose}-{os.getpid()}"
     (folder / "mail.yml").write_text(SPEC)
     (folder / "hash").write_text(hash_password(host, PASSWORD, Scheme.SHA512_CRYPT))
     (folder / "slow-hash").write_text(hash_password(host, PASSWORD))
@@ -79,7 +80,7 @@ def started_lab(name: str, folder: Path) -> Iterator[ProbeLab]:
     try:
         sandbox = start_lab(host, name, spec, folder / "mail.yml", dies_with_us=True)
         serve(sandbox, spec, folder / "mail.yml")
-        yield ProbeLab(sandbox, spec, folder / "mail.yml")
+        yield ProbeLab(name, sandbox, spec, folder / "mail.yml")
         sandbox.stop()
     finally:
         bring_down(host, name)

@@ -250,7 +250,9 @@ def test_a_signal_reaches_the_verb_inside_and_is_told_once(lab: Lab, number: sig
     ) as process:
         time.sleep(delay)
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        # Not communicate(): it closes stdin, and the end of the password could come before the signal.
+        process.wait(timeout=30)
+        said = process.stderr.read() if process.stderr else ""
     assert (process.returncode, said.strip()) == (130, "mailctl: interrupted")
 
 
@@ -261,9 +263,12 @@ def test_the_host_was_not_touched(lab: Lab) -> None:
     assert "mailctl" not in Path("/etc/postfix/main.cf").read_text()
 
 
+UP_AND_DOWN = f"test-up-down-{os.getpid()}"
+
+
 def test_up_and_down_leave_nothing(example_file: Path, lab: Lab) -> None:
     mounts = Path("/proc/mounts").read_text()
-    up = run_mailctl("lab", "up", "--name", "test-up-down", "-f", str(example_file), "--json")
+    up = run_mailctl("lab", "up", "--name", UP_AND_DOWN, "-f", str(example_file), "--json")
     try:
         assert up.returncode == 0, up.stderr
         found = json.loads(up.stdout)
@@ -271,15 +276,15 @@ def test_up_and_down_leave_nothing(example_file: Path, lab: Lab) -> None:
         # The one of the other tests has the same addresses, and another queue.
         first = lab.send("stranger@partner.example", "ali@example.org")
         assert lab.log().count(first.queue_id) > 0
-        assert first.queue_id not in run_mailctl("lab", "log", "--name", "test-up-down").stdout
+        assert first.queue_id not in run_mailctl("lab", "log", "--name", UP_AND_DOWN).stdout
     finally:
-        down = run_mailctl("lab", "down", "--name", "test-up-down")
+        down = run_mailctl("lab", "down", "--name", UP_AND_DOWN)
     assert down.returncode == 0, down.stderr
     assert not list(Path(found["folder"]).parent.glob("*test-up-down*"))
     assert [Process.find(pid) for pid in found["pids"].values()] == [None, None]
     # Others may mount meanwhile; what the lab left would stay.
     assert eventually(lambda: Path("/proc/mounts").read_text() == mounts, 5)
-    again = run_mailctl("lab", "down", "--name", "test-up-down", "--json")
+    again = run_mailctl("lab", "down", "--name", UP_AND_DOWN, "--json")
     assert again.returncode == 0
     assert "no lab" in again.stderr
     assert json.loads(again.stdout)["was_up"] is False
