@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,8 @@ from mailctl.target import Target
 
 PASSWD_FILES = ("mailctl.users", "mailctl.smtp-users")
 SCRATCH = PurePosixPath("/run/mailctl-probe")
+# Seconds: Dovecot looks at most once a second whether a passwd-file has changed.
+REREAD = 1.1
 
 
 @contextmanager
@@ -40,6 +43,7 @@ def known_passwords(sandbox: Sandbox, target: Target, logins: Sequence[str]) -> 
             path = target.dovecot_dir / name
             if sandbox.path(path).exists():
                 stack.enter_context(_covered(sandbox, path, passwords, hashed))
+        time.sleep(REREAD)
         yield passwords
 
 
