@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from mailctl.dkim.key_table import key_table
 from mailctl.dkim.keys import key_of
 from mailctl.spec.model import Dkim, Spec
 from mailctl.target import Target
@@ -38,25 +39,23 @@ class OpenDkimView:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRow:
-    """One row of KeyTable and SigningTable; the name of a key is that of its public key record."""
+class SigningRow:
+    """One row of SigningTable; `name` is that of a row in KeyTable: the name of a public key record."""
 
-    name: str
     domain: str
-    selector: str
-    path: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The rows of both tables."""
+class SigningRows:
+    """Which key signs for which domain."""
 
-    rows: tuple[KeyRow, ...]
+    rows: tuple[SigningRow, ...]
 
     @classmethod
-    def from_spec(cls, spec: Spec, target: Target) -> Keys:
+    def from_spec(cls, spec: Spec, target: Target) -> SigningRows:
         keys = (key_of(target, domain, dkim.selector) for domain, dkim in signed_domains(spec))
-        return cls(tuple(KeyRow(key.record_name, key.domain, key.selector, str(key.path)) for key in keys))
+        return cls(tuple(SigningRow(key.domain, key.record_name) for key in keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,6 @@ class TrustedHosts:
 def signed_domains(spec: Spec) -> Iterator[tuple[str, Dkim]]:
     """The domains whose mail is signed, by name."""
     return ((domain, record.dkim) for domain, record in sorted(spec.domains.items()) if record.dkim)
-
-
-def key_table(target: Target) -> PurePosixPath:
-    return target.opendkim_dir / "KeyTable"
 
 
 def signing_table(target: Target) -> PurePosixPath:
