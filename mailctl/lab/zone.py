@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailctl.dkim.keys import key_of, public_key_record, quote_strings
+from mailctl.dkim.keys import public_key_record, quote_strings, signing_keys
 from mailctl.host import Host
 from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6
 from mailctl.spec.derive import hosts_mail
@@ -35,5 +35,5 @@ def _mail_exchangers(spec: Spec, domain: str) -> list[str]:
 
 def read_key_records(host: Host, spec: Spec, target: Target) -> dict[str, str]:
     """The public key record of every DKIM key that `host` has, by its DNS name."""
-    keys = [key_of(target, domain, record.dkim.selector) for domain, record in spec.domains.items() if record.dkim]
+    keys = signing_keys(spec, target)
     return {key.record_name: public_key_record(host, key) for key in keys if host.stat(key.path)}

@@ -11,17 +11,18 @@ from collections.abc import Iterator
 
 from mailctl.components.base import Action, ReloadKind, Staged
 from mailctl.components.opendkim.check import check_conf, check_keys
-from mailctl.components.opendkim.live import daemon, perform, verify
+from mailctl.components.opendkim.live import daemon as daemon
+from mailctl.components.opendkim.live import perform as perform
+from mailctl.components.opendkim.live import verify as verify
 from mailctl.components.opendkim.view import (
     Keys,
     OpenDkimView,
     TrustedHosts,
     key_table,
-    signed_domains,
     signing_table,
     trusted_hosts,
 )
-from mailctl.dkim.keys import ensure_key, key_of
+from mailctl.dkim.keys import ensure_key, key_of, signed_domains
 from mailctl.errors import Problem
 from mailctl.host import Host
 from mailctl.render import render_template
@@ -29,20 +30,6 @@ from mailctl.spec.derive import signs
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
-
-__all__ = (
-    "NAME",
-    "action",
-    "build",
-    "check",
-    "daemon",
-    "enabled",
-    "perform",
-    "render",
-    "required_programs",
-    "required_users",
-    "verify",
-)
 
 NAME = "OpenDKIM"
 RESTART_OPTIONS = ("Socket", "UserID", "UMask", "PidFile")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailctl.components.base import Staged
-from mailctl.components.opendkim.view import key_table, signed_domains, signing_table, trusted_hosts
-from mailctl.dkim.keys import DkimKey, key_bits, key_of
+from mailctl.components.opendkim.view import key_table, signing_table, trusted_hosts
+from mailctl.dkim.keys import DkimKey, key_bits, key_of, signed_domains
 from mailctl.errors import MailctlError, Origin, Problem, Severity
 from mailctl.host import FileState, Host
 from mailctl.spec.model import Spec

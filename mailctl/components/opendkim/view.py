@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mailctl.dkim.keys import key_of
-from mailctl.spec.model import Dkim, Spec
+from mailctl.dkim.keys import signing_keys
+from mailctl.spec.model import Spec
 from mailctl.target import Target
 
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -55,7 +54,7 @@ class Keys:
 
     @classmethod
     def from_spec(cls, spec: Spec, target: Target) -> Keys:
-        keys = (key_of(target, domain, dkim.selector) for domain, dkim in signed_domains(spec))
+        keys = signing_keys(spec, target)
         return cls(tuple(KeyRow(key.record_name, key.domain, key.selector, str(key.path)) for key in keys))
 
 
@@ -71,11 +70,6 @@ class TrustedHosts:
         return cls(
             (*LOOPBACK, *(network.replace("[", "").replace("]", "") for network in spec.server.trusted_networks))
         )
-
-
-def signed_domains(spec: Spec) -> Iterator[tuple[str, Dkim]]:
-    """The domains whose mail is signed, by name."""
-    return ((domain, record.dkim) for domain, record in sorted(spec.domains.items()) if record.dkim)
 
 
 def key_table(target: Target) -> PurePosixPath:
