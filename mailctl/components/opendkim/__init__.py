@@ -12,17 +12,18 @@ from collections.abc import Iterator
 
 from mailctl.components.base import Action, ReloadKind, Staged
 from mailctl.components.opendkim.check import check_conf, check_keys
-from mailctl.components.opendkim.live import daemon, perform, verify
+from mailctl.components.opendkim.live import daemon as daemon
+from mailctl.components.opendkim.live import perform as perform
+from mailctl.components.opendkim.live import verify as verify
 from mailctl.components.opendkim.view import (
     OpenDkimView,
     SigningRows,
     TrustedHosts,
-    signed_domains,
     signing_table,
     trusted_hosts,
 )
 from mailctl.dkim.key_table import write_key_table
-from mailctl.dkim.keys import ensure_key
+from mailctl.dkim.keys import ensure_key, signed_domains
 from mailctl.dkim.states import current_key
 from mailctl.errors import Problem
 from mailctl.host import Host
@@ -31,20 +32,6 @@ from mailctl.spec.derive import signs
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
-
-__all__ = (
-    "NAME",
-    "action",
-    "build",
-    "check",
-    "daemon",
-    "enabled",
-    "perform",
-    "render",
-    "required_programs",
-    "required_users",
-    "verify",
-)
 
 NAME = "OpenDKIM"
 RESTART_OPTIONS = ("Socket", "UserID", "UMask", "PidFile")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailctl.components.base import Staged
-from mailctl.components.opendkim.view import signed_domains, signing_table, trusted_hosts
+from mailctl.components.opendkim.view import signing_table, trusted_hosts
 from mailctl.dkim.key_table import key_table
-from mailctl.dkim.keys import DkimKey, key_bits
+from mailctl.dkim.keys import DkimKey, key_bits, signed_domains
 from mailctl.dkim.states import current_key
 from mailctl.errors import MailctlError, Origin, Problem, Severity
 from mailctl.host import FileState, Host

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mailctl.dkim.key_table import key_table
-from mailctl.dkim.keys import key_of
-from mailctl.spec.model import Dkim, Spec
+from mailctl.dkim.keys import signing_keys
+from mailctl.spec.model import Spec
 from mailctl.target import Target
 
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -54,8 +53,7 @@ class SigningRows:
 
     @classmethod
     def from_spec(cls, spec: Spec, target: Target) -> SigningRows:
-        keys = (key_of(target, domain, dkim.selector) for domain, dkim in signed_domains(spec))
-        return cls(tuple(SigningRow(key.domain, key.record_name) for key in keys))
+        return cls(tuple(SigningRow(key.domain, key.record_name) for key in signing_keys(spec, target)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +68,6 @@ class TrustedHosts:
         return cls(
             (*LOOPBACK, *(network.replace("[", "").replace("]", "") for network in spec.server.trusted_networks))
         )
-
-
-def signed_domains(spec: Spec) -> Iterator[tuple[str, Dkim]]:
-    """The domains whose mail is signed, by name."""
-    return ((domain, record.dkim) for domain, record in sorted(spec.domains.items()) if record.dkim)
 
 
 def signing_table(target: Target) -> PurePosixPath:
