@@ -58,17 +58,18 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(pair: list[DebianHost], l
         "import signal\nfrom tests.hosts.harness.lab import Lab\n"
         "with Lab() as lab:\n"
         "    (host,) = lab.boot('alpha')\n"
-        "    print(host.address, host.folder, lab.bridge.name, flush=True)\n"
+        "    print(host.address, lab.controller, host.folder, flush=True)\n"
         "    signal.pause()\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as other:
         assert other.stdout is not None
-        address, folder, bridge = other.stdout.readline().split()
-        assert bridge != lab.bridge.name
-        assert is_reachable(address)
+        address, controller, folder = other.stdout.readline().split()
+        assert controller != lab.controller
+        servers = [(address, 22), (controller, 53)]
+        assert all(map(is_reachable, servers))
         (mark := Path(folder, "mark")).touch()
         other.kill()
-    wait_until(lambda: not is_reachable(address), f"{address} outlived its run")
+    wait_until(lambda: not any(map(is_reachable, servers)), f"one of {servers} outlived its run")
     assert mark.exists()
     with Lab():
         # By now a run beside this one may have taken the number.
@@ -76,9 +77,9 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(pair: list[DebianHost], l
     assert pair[0].run("hostname").stdout == "alpha.example.org\n"
 
 
-def is_reachable(address: str) -> bool:
+def is_reachable(server: tuple[str, int]) -> bool:
     try:
-        socket.create_connection((address, 22), timeout=1).close()
+        socket.create_connection(server, timeout=1).close()
     except OSError:
         return False
     return True

@@ -68,7 +68,9 @@ class Zone:
             return
         self._records[kind, name] = values
         records = [f"{kind}={name},{value}" for (kind, name), values in self._records.items() for value in values]
-        base = ("no-resolv", "no-hosts", "bind-interfaces", "except-interface=lo", "local=/#/", "user=root")
+        # A change of user or group would take away that it dies with us.
+        process = ("user=root", "group=root", "bind-interfaces", "except-interface=lo")
+        base = (*process, "no-resolv", "no-hosts", "local=/#/")
         self._file.write_text("\n".join([*base, f"listen-address={self._address}", *records]) + "\n")
         # It reads these records only when it starts.
         self.stop()
