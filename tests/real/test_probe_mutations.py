@@ -96,8 +96,8 @@ MUTATIONS = (
              replace={"/etc/opendkim/TrustedHosts": ("127.0.0.0/8", "0.0.0.0/0\n::/0\n127.0.0.0/8")}),
     Mutation("a signer that may be missing", ("closed.signer",),
              replace={"/etc/postfix/main.cf": ("default_action=tempfail", "default_action=accept")}),
-    Mutation("open without Dovecot", ("closed.auth",), options={**OPEN, **LOGINS_OPEN, "smtpd_sasl_auth_enable": "no"}),
-    Mutation("impatient queue", ("closed.mailboxes",),
+    Mutation("open without Dovecot", ("closed.dovecot",), options={**OPEN, **LOGINS_OPEN, "smtpd_sasl_auth_enable": "no"}),
+    Mutation("impatient queue", ("closed.lmtp",),
              main={"maximal_queue_lifetime": "0", "bounce_queue_lifetime": "0"}),
 )  # fmt: skip
 

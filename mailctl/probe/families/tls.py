@@ -40,12 +40,14 @@ def checks() -> tuple[Check, ...]:
             "where passwords are sent, only cipher suites of Mozilla's profile are accepted",
             SUITES_REMEDY,
             partial(_suites, WITH_PASSWORDS, _judge_mozilla),
+            waits=True,
         ),
         Check(
             "tls.internet-nl",
             "port 25 accepts no cipher suite that Internet.nl calls insufficient",
             OPPORTUNISTIC_REMEDY,
             partial(_suites, (Transport.SMTP_TLS,), _judge_internet_nl),
+            waits=True,
         ),
         Check(
             "tls.curves",
