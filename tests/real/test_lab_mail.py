@@ -257,7 +257,7 @@ def test_a_signal_reaches_the_verb_inside_and_is_told_once(lab: Lab, number: sig
 
 
 def test_the_host_was_not_touched(lab: Lab) -> None:
-    for path in ("/etc/opendkim/KeyTable", "/etc/dovecot/mailctl.users", "/var/lib/mailctl"):
+    for path in ("/etc/opendkim/SigningTable", "/etc/dovecot/mailctl.users", "/var/lib/mailctl"):
         assert lab.sandbox.path(path).exists()
         assert not Path(path).exists()
     assert "mailctl" not in Path("/etc/postfix/main.cf").read_text()
