@@ -83,7 +83,7 @@ class Vantage:
 class Arena:
     """Everything a check may use; what is None or empty it has to do without, and says so.
 
-    Moments are those of time.monotonic: at `deadline` the run ends, from `logins_from` on the server knows the passwords.
+    Moments are those of time.monotonic: the run ends at `deadline`; the server knows passwords from `logins_from` on.
     """
 
     vantage: Vantage

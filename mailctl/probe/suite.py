@@ -16,7 +16,18 @@ from mailctl.probe import outside
 from mailctl.probe.arena import Arena, Family, Vantage
 from mailctl.probe.case import load_checks
 from mailctl.probe.check import Check
-from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tables, tls
+from mailctl.probe.families import (
+    auth,
+    certificate,
+    closed,
+    delivery,
+    renegotiation,
+    signer,
+    signing,
+    smuggling,
+    tables,
+    tls,
+)
 from mailctl.probe.logins import known_passwords, when_reread
 from mailctl.probe.mailroom import Mailroom
 from mailctl.probe.result import Report, Result
@@ -27,7 +38,7 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, call_in_network_of
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-MODULES = (auth, tables, tls, renegotiation, certificate, delivery, signing, smuggling, closed)
+MODULES = (auth, tables, tls, renegotiation, certificate, delivery, signer, signing, smuggling, closed)
 FAMILIES = ("relay", "auth", "identity", "enumeration", "tls", "delivery", "signing", "smuggling", "closed")
 HELO = "probe.client.example"
 CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {

@@ -189,7 +189,7 @@ def reach_agreement(
     """A connection up to the server's answer to `offer`; None where it refuses."""
     with arena.connect(transcript, transport, arena.families[0]) as dialogue:
         arena.approach_tls(dialogue, transport)
-        found = negotiate(dialogue.raw_socket, offer, wants_keys=wants_keys)
+        found = negotiate(dialogue.connection, offer, wants_keys=wants_keys)
         transcript.append(f"-> ClientHello for {offer.version.label}, {len(offer.suites)} cipher suites")
         transcript.append(f"<- {_describe(found)}")
         return found
