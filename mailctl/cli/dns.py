@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailctl.spec.model import Spec
 
 STYLES = {"fail": "red", "warn": "yellow", "unknown": "magenta"}
-MARGIN = 1  # seconds
+MARGIN = 1.5  # seconds
 MOST_SECONDS_A_TRY = 2
 
 

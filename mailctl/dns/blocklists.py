@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 
 from mailctl.dns.answer import Answer, Outcome
-from mailctl.dns.judge import Judge
+from mailctl.dns.judge import TROUBLES, Judge
 from mailctl.dns.verdict import Check, Verdict
 
 # RFC 5782 section 5: these must be listed, and these must not.
@@ -56,6 +56,9 @@ def _check_list(judge: Judge, zone: str, address: str) -> Iterator[Verdict]:
     test = judge.ask(blocklist_name(LISTED_FOR_TEST[version], zone), "A")
     if version == 6 and test.outcome.is_absent:
         return  # a list of IPv4 addresses
+    yield from judge.trouble(test)
+    if test.outcome in TROUBLES:
+        return
     if _errors(test):
         yield from _refuses(judge, zone, test)
     elif not _listings(test):

@@ -25,7 +25,7 @@ from mailctl.dns.senders import sending_servers
 from mailctl.dns.verdict import Check, Verdict
 from mailctl.spec.model import Server, Spec
 
-MOST_NAMES = 4  # names shown where many questions end in the same trouble
+MOST_FINDINGS = 4  # shown in one verdict
 
 
 def check_domains(spec: Spec, facts: Facts, resolver: Resolver) -> tuple[Verdict, ...]:
@@ -90,10 +90,14 @@ def _in_short(verdicts: Iterator[Verdict]) -> list[Verdict]:
         verdict = replace(each, name=each.domain) if each.check in TROUBLES.values() else each
         found.setdefault(verdict.key, verdict)
         texts.setdefault(verdict.key, []).append(verdict.found)
-    return [replace(verdict, found=_list(texts[key])) for key, verdict in found.items()]
+    return [
+        # Which question it was first is enough: the others went the same way.
+        replace(verdict, found=_list(texts[key], 1 if verdict.check in TROUBLES.values() else MOST_FINDINGS))
+        for key, verdict in found.items()
+    ]
 
 
-def _list(texts: list[str]) -> str:
+def _list(texts: list[str], most: int) -> str:
     unique = list(dict.fromkeys(texts))
-    more = f"; and {len(unique) - MOST_NAMES} more" if len(unique) > MOST_NAMES else ""
-    return "; ".join(unique[:MOST_NAMES]) + more
+    more = f"; and {len(unique) - most} more" if len(unique) > most else ""
+    return "; ".join(unique[:most]) + more
