@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mailctl.dkim.keys import DkimKey, key_of, public_key_record
+from mailctl.dkim.states import KeyState, Stage, read_states, record_to_publish
 from mailctl.dns.resolve import in_parallel
 from mailctl.errors import MailctlError
 from mailctl.host import Host
@@ -17,12 +16,13 @@ from mailctl.target import Target
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A DKIM key on disk and the TXT record that belongs to it."""
+    """A DKIM key on disk, where it is in its life, and the TXT record that must be published for it."""
 
     domain: str
     selector: str
     name: str
     record: str
+    stage: Stage = Stage.SIGNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,13 @@ class Facts:
     notes: tuple[str, ...] = ()
 
     def keys_of(self, domain: str) -> tuple[PublicKey, ...]:
+        """In the order they were made."""
         return tuple(key for key in self.keys if key.domain == domain)
+
+    def signing_selector(self, domain: str, selector: str) -> str:
+        """The selector that signs where the spec names `selector`: a key may have taken over."""
+        signing = [key.selector for key in self.keys_of(domain) if key.stage is Stage.SIGNING]
+        return selector if selector in signing or not signing else signing[-1]
 
 
 def read_facts(
@@ -52,26 +58,21 @@ def read_facts(
     """
     notes: list[str] = []
     try:
-        found = in_parallel(lambda key: _public_key(host, key), _keys_on_disk(host, spec, target))
+        states = [state for domain in spec.domains for state in read_states(host, target, domain)]
+        keys = in_parallel(lambda state: _public_key(host, state), states)
     except (OSError, MailctlError) as error:
-        found = []
+        keys = []
         notes.append(f"DKIM keys cannot be read, are you root? {error}")
     tlsa = _tlsa(host, certificate)
     if not tlsa:
         notes.append(f"no certificate can be read from {certificate}: no TLSA record")
-    return Facts(servers or (spec.server,), tuple(found), tlsa, tuple(notes))
+    return Facts(servers or (spec.server,), tuple(key for key in keys if key), tlsa, tuple(notes))
 
 
-def _keys_on_disk(host: Host, spec: Spec, target: Target) -> Iterator[DkimKey]:
-    for domain in spec.domains:
-        folder = key_of(target, domain, "any").path.parent
-        for name in host.list_directory(folder):
-            if name.endswith(".private"):
-                yield key_of(target, domain, name.removesuffix(".private"))
-
-
-def _public_key(host: Host, key: DkimKey) -> PublicKey:
-    return PublicKey(key.domain, key.selector, key.record_name, public_key_record(host, key))
+def _public_key(host: Host, state: KeyState) -> PublicKey | None:
+    record = record_to_publish(host, state)
+    key = state.key
+    return PublicKey(key.domain, key.selector, key.record_name, record, state.stage) if record else None
 
 
 def _tlsa(host: Host, certificate: PurePosixPath) -> str:

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mailctl.dkim.states import Stage
 from mailctl.dns.facts import Facts
 from mailctl.dns.record import Record
 from mailctl.dns.senders import NOBODY, sending_servers, spf_notes, spf_record
@@ -19,6 +20,12 @@ from mailctl.spec.model import DmarcPolicy, MtaSts, Role, Server, Spec
 MX_PREFERENCE = {Role.FULL: 10, Role.BACKUP_MX: 20}
 NULL_MX = "0 ."  # RFC 7505
 REVOKED_KEY = "v=DKIM1; p="  # RFC 6376 section 3.6.1
+KEY_PURPOSES = {
+    Stage.PENDING: "signs once everybody sees its key",
+    Stage.SIGNING: "the key that signs",
+    Stage.REPLACED: "its key for the mail still on its way",
+    Stage.RETIRED: "revoked",
+}
 # How long senders keep the policy, in seconds: as short as RFC 8461 section 3.2 finds useful while it is tried out.
 MAX_AGE = {MtaSts.TESTING: 86400, MtaSts.ENFORCE: 14 * 86400}
 
@@ -164,8 +171,8 @@ class DomainPlan:
             yield "the server that stores its mail is not in this spec: its MX, and its senders in SPF, are not listed"
         yield from spf_notes(self.spec, self.domain)
         dkim = self.spec.domains[self.domain].dkim
-        if dkim and dkim.selector not in {key.selector for key in self.facts.keys_of(self.domain)}:
-            yield f"no key for selector {dkim.selector} on this machine: an apply makes it, then its record is listed"
+        if dkim and not self.facts.keys_of(self.domain):
+            yield "no DKIM key on this machine: an apply makes it, then its record is listed"
         if policy := self.policy():
             yield f"MTA-STS: serve the policy at {policy.url}, then publish the record; a new policy needs a new id"
 
@@ -178,7 +185,7 @@ class DomainPlan:
 
     def _dkim_records(self) -> Iterator[Record]:
         for key in self.facts.keys_of(self.domain):
-            yield self._record(key.name, "TXT", key.record, f"DKIM: public key of selector {key.selector}")
+            yield self._record(key.name, "TXT", key.record, f"DKIM: selector {key.selector}, {KEY_PURPOSES[key.stage]}")
 
     def _dmarc_records(self) -> Iterator[Record]:
         yield self.dmarc()

@@ -116,6 +116,9 @@ class Check(Enum):
     DKIM_TESTING = ("dkim-testing", Level.WARN, "t=y tells verifiers to treat signed mail as unsigned")
     DKIM_SHORT = ("dkim-short", Level.WARN, "RSA keys under 2048 bits are weak, and under 1024 ignored (RFC 8301)")
 
+    DKIM_PENDING = ("dkim-pending", Level.WARN, "the next key cannot sign until its record is seen")
+    DKIM_NOT_RETIRED = ("dkim-not-retired", Level.WARN, "whoever got hold of the old key can still sign with it")
+
     # DMARC
     DMARC_MISSING = (
         "dmarc-missing",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from mailctl.dkim.states import REVOKED_RECORD, Stage
 from mailctl.dns.check import check_domains
-from mailctl.dns.facts import Facts, read_facts
+from mailctl.dns.facts import Facts, PublicKey, read_facts
 from mailctl.dns.resolve import Resolver, Server
 from mailctl.dns.verdict import Check, Level, Verdict
 from mailctl.spec.load import load_servers, load_spec
@@ -22,7 +23,7 @@ from mailctl.target import DEBIAN_12
 from tests.dns.conftest import CERTIFICATE, FOLDER, Machine
 from tests.dns.server import ADDRESS, World, serving
 
-KEYS = {"drop", "add", "faults", "spec", "host", "finds", "never_asks"}
+KEYS = {"drop", "add", "faults", "spec", "host", "keys", "finds", "never_asks"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,16 @@ class Case:
         good = yaml.safe_load((FOLDER / "good.yml").read_text())
         spec_file.write_text(yaml.safe_dump(_laid_over(good, self.data.get("spec", {}))))
         spec = load_spec(spec_file, self.data.get("host"))
-        return spec, read_facts(machine.host, spec, DEBIAN_12, CERTIFICATE, load_servers(spec_file))
+        facts = read_facts(machine.host, spec, DEBIAN_12, CERTIFICATE, load_servers(spec_file))
+        (key,) = facts.keys
+        stages = {selector: Stage(stage) for selector, stage in self.data.get("keys", {"s1": "signing"}).items()}
+        return spec, replace(facts, keys=tuple(_at(key, selector, stage) for selector, stage in stages.items()))
+
+
+def _at(key: PublicKey, selector: str, stage: Stage) -> PublicKey:
+    """The key of the run under another selector, in a stage of its life."""
+    record = REVOKED_RECORD if stage is Stage.RETIRED else key.record
+    return PublicKey(key.domain, selector, f"{selector}._domainkey.{key.domain}", record, stage)
 
 
 def _is_dropped(line: str, dropped: list[str]) -> bool:
