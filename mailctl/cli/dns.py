@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -45,24 +46,32 @@ def records(session: Session, format_: str, domain: str | None) -> None:
     """
     from mailctl.dns.formats import publication_json, render_octodns, render_table, render_zone
     from mailctl.dns.records import publication
-    from mailctl.spec.hints import did_you_mean
-    from mailctl.spec.values import parse_domain
 
     spec = session.load_spec()
     found = publication(spec, read_facts(session, spec))
     if domain:
-        known = dict.fromkeys(record.domain for record in found.records)
-        name = parse_domain(domain)
-        if name not in known:
-            hint = did_you_mean(name, known) or f"it has {', '.join(known)}"
-            raise UsageError(f"the spec has no domain or server {domain!r}", hint=hint)
-        found = found.of_domain(name)
+        found = found.of_domain(_find(domain, dict.fromkeys(record.domain for record in found.records)))
     if session.json or format_ == "json":
         session.json = True
         session.emit("", publication_json(found))
         return
     render = {"table": render_table, "zone": render_zone, "octodns": render_octodns}[format_]
     session.emit("\n".join(map(printable, render(found).split("\n"))), {})
+
+
+def _find(domain: str, known: Iterable[str]) -> str:
+    """The domain or server of the spec that is meant."""
+    from mailctl.spec.hints import did_you_mean
+    from mailctl.spec.values import parse_domain
+
+    try:
+        name = parse_domain(domain)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if name not in known:
+        hint = did_you_mean(name, known) or f"it has {', '.join(known)}"
+        raise UsageError(f"the spec has no domain or server {domain!r}", hint=hint)
+    return name
 
 
 def read_facts(session: Session, spec: Spec) -> Facts:
