@@ -327,7 +327,7 @@ def models(model: type[BaseModel]) -> set[type[BaseModel]]:
         ("dovecot.conf", b"auth_mechanisms = plain", b"auth_mechanisms = anonymous plain"),
         ("mailctl.users", b"userdb_quota_rule", b"userdb_uid=0 userdb_quota_rule"),
         ("mailctl.smtp-users", b"::::::", b":0:0::::"),
-        ("KeyTable", b"qselectorq:/", b"x:/tmp/y#/"),
+        ("SigningTable", b"qselectorq._domainkey", b"x._domainkey"),
         ("mailctl-quota-warning", b"qhostq.qzoneq", b"$(id)qzoneq"),
     ],
 )
