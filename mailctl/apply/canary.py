@@ -32,12 +32,14 @@ MAIL_LOG = PurePosixPath("/var/log/mail.log")
 POSTFIX_DATA = PurePosixPath("/var/lib/postfix")  # data_directory: caches, and the lock of the running master
 NOTHING_PROBED = Report((), 0.0)
 SHOWN_DIALOGUES = 2
+LONGEST_PROBE = 90.0  # seconds; a machine under load may need some of them, another one two
 WITHOUT = "`--no-canary` applies without one"
 FOREIGN = f"where it needs a service that only the server itself has, {WITHOUT}"
 
 # `... mx1 postfix/smtpd[7]: warning: ...`, `... mx1 dovecot: auth: Error: ...`
 _COMPLAINT = re.compile(
-    r"\S+ \S+ ((?:(?:postfix|opendkim)[^\s:]*: |dovecot: (?:[^\s:]+: )*)(?:warning|error|fatal|panic): .*)", re.IGNORECASE
+    r"\S+ \S+ ((?:(?:postfix|opendkim)[^\s:]*: |dovecot: (?:[^\s:]+: )*)(?:warning|error|fatal|panic): .*)",
+    re.IGNORECASE,
 )
 _PROCESS = re.compile(r"\[\d+\]")
 _ADDRESS = re.compile(r"\[([0-9a-f]*[.:][0-9a-f.:]+)\]", re.IGNORECASE)
@@ -72,7 +74,7 @@ def rehearse(host: LocalHost, target: Target, spec: Spec, plan: Plan, folder: Pu
             problems = sandbox.call_in_place(partial(_boot, LocalHost(), target, spec))
             report = NOTHING_PROBED
             if not problems:
-                report = probe_sandbox(sandbox, spec, checks, target=target, passwords=passwords)
+                report = probe_sandbox(sandbox, spec, checks, target=target, passwords=passwords, limit=LONGEST_PROBE)
         problems += complaints(sandbox.path(MAIL_LOG).read_text(errors="replace"))
     _refuse([*problems, *_failures(report)], is_refuted=not report.is_safe)
     held = sum(result.verdict in (Verdict.OK, Verdict.WARN) for result in report.results)

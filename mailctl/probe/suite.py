@@ -81,10 +81,12 @@ def probe_sandbox(
     *,
     target: Target = DEBIAN_12,
     passwords: Mapping[str, str] | None = None,
+    limit: float = Vantage.limit,
 ) -> Report:
     """Probe the server of a sandbox from the outside world; logins get passwords for the time of the probe.
 
-    `passwords` are those of the logins that the checks need, where the caller gave them passwords before.
+    `passwords` are those of the logins that the checks need, where the caller gave them passwords before;
+    `limit` is in seconds.
 
     Raises:
         MailctlError: the logins cannot be prepared.
@@ -94,6 +96,7 @@ def probe_sandbox(
     vantage = Vantage(
         addresses={family: addresses[family] for family in families},
         sources={family: client_addresses(family, spec) for family in families},
+        limit=limit,
         trusted_roots=sandbox.path(target.ca_file),
     )
     given = known_passwords(sandbox, target, probe_logins(spec)) if passwords is None else nullcontext(passwords)

@@ -38,8 +38,8 @@ class Settings:
     @classmethod
     def load(cls, folder: Path) -> Self:
         found = read_json(folder / SETTINGS)
-        lists = (tuple(found[key]) for key in ("visible", "empty", "users"))
-        return cls(found["hostname"], *lists, sealed=found["sealed"])
+        visible, empty, users = (tuple(found[key]) for key in ("visible", "empty", "users"))
+        return cls(found["hostname"], visible, empty, users, found["sealed"])
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
