@@ -23,7 +23,7 @@ from mailctl.maillog.report import (
     Totals,
 )
 from mailctl.maillog.stamps import name_of_hour, parse_stamp
-from mailctl.maillog.tally import Counts, Sizes, Tally, add_count, add_sizes, by_domain
+from mailctl.maillog.tally import Counts, Sizes, Tally, add_count, add_counts, by_domain, parts
 
 NO_NAME = "<>"
 """Stands for the null sender, and for an address without a domain."""
@@ -42,7 +42,7 @@ def make_report(counting: Counting, newest: datetime, zone: tzinfo | None = None
     return Report(
         period=Period(*(parse_stamp(line, base + passed, zone) for passed, line in counting.ends)),
         lines=Lines(tally.lines, tally.lines - tally.unparsed, tally.unparsed),
-        totals=Totals(**tally.totals),
+        totals=Totals(**tally.all_totals()),
         by_hour=_hours(tally, base),
         senders=_sizes(tally.senders),
         sender_domains=_domains(tally.senders, tally.sender_domains),
@@ -80,13 +80,13 @@ def _rows(counts: Mapping[bytes, int]) -> Rows:
 
 
 def _sizes(sizes: Sizes) -> Rows:
-    return _ordered(Row(_text(name), messages, size) for name, (messages, size) in sizes.items())
+    return _ordered(Row(_text(name), *parts(total)) for name, total in sizes.items())
 
 
 def _domains(addresses: Sizes, domains: Sizes) -> Rows:
     sums: Sizes = {}
-    add_sizes(sums, domains)
-    add_sizes(sums, by_domain(addresses))
+    add_counts(sums, domains)
+    add_counts(sums, by_domain(addresses))
     return _sizes(sums)
 
 
