@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
+from itertools import starmap
 from math import ceil
+from operator import itemgetter
 
 from mailctl.maillog.count import Counting
 from mailctl.maillog.report import (
@@ -71,16 +73,19 @@ def _text(name: bytes) -> str:
     return name.decode(errors="backslashreplace") or NO_NAME
 
 
-def _ordered(rows: Iterable[Row]) -> Rows:
-    return tuple(sorted((row for row in rows if row.messages > 0), key=lambda row: (-row.messages, row.name)))
+def _ordered(rows: Iterable[tuple[str, int, int]]) -> Rows:
+    """Name, messages, bytes: by messages, then by name."""
+    found = sorted(row for row in rows if row[1] > 0)
+    found.sort(key=itemgetter(1), reverse=True)
+    return tuple(starmap(Row, found))
 
 
 def _rows(counts: Mapping[bytes, int]) -> Rows:
-    return _ordered(Row(_text(name), count) for name, count in counts.items())
+    return _ordered((_text(name), count, 0) for name, count in counts.items())
 
 
 def _sizes(sizes: Sizes) -> Rows:
-    return _ordered(Row(_text(name), *parts(total)) for name, total in sizes.items())
+    return _ordered((_text(name), *parts(total)) for name, total in sizes.items())
 
 
 def _domains(addresses: Sizes, domains: Sizes) -> Rows:
