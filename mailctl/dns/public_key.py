@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from mailctl.dkim.public_key import KeyAnswer
+from mailctl.dkim.rotation import Sighting
 from mailctl.dns.answer import Outcome
 from mailctl.dns.resolve import Resolver
+
+KNOWN = (Outcome.FOUND, Outcome.NO_DATA, Outcome.NXDOMAIN)
 
 
 def find_public_key(resolver: Resolver, name: str) -> KeyAnswer:
@@ -17,6 +20,19 @@ def find_public_key(resolver: Resolver, name: str) -> KeyAnswer:
     if len(records) != 1:
         return KeyAnswer(problem="no record of a key" if not records else f"{len(records)} records instead of one")
     return KeyAnswer(records[0])
+
+
+def find_sightings(resolver: Resolver, name: str) -> tuple[Sighting, ...]:
+    """What every server of the zone shows at the name of a public key record; caches are not asked."""
+    return tuple(
+        Sighting(
+            str(said.server),
+            records=tuple(filter(looks_like_key, said.answer.values)),
+            absence=str(said.answer) if said.answer.outcome.is_absent else "",
+            failure="" if said.answer.outcome in KNOWN else str(said.answer),
+        )
+        for said in resolver.ask_authoritative(name, "TXT")
+    )
 
 
 def looks_like_key(record: str) -> bool:

@@ -21,6 +21,7 @@ from mailctl.spec.values import (
     AliasTarget,
     ByteSize,
     Domain,
+    Duration,
     FilePath,
     Flag,
     Host,
@@ -41,6 +42,7 @@ from mailctl.spec.values import (
     Setting,
 )
 
+SHORTEST_ROTATION = 30 * 86400  # seconds; a key outlives its use by a week or two
 SMALLEST_QUOTA = 2**20
 SMALLEST_MESSAGE_SIZE = 64 * 2**10
 
@@ -268,9 +270,17 @@ def _refuse_tiny_quota(quota: int) -> None:
 class Dkim(Record):
     """How mail from one domain is signed."""
 
-    selector: Selector = documented("The selector, RFC 6376 section 3.1.", "KeyTable, SigningTable")
+    selector: Selector = documented(
+        "The selector of its first key, RFC 6376 section 3.1; `mailctl dkim rotate` lets others follow.",
+        "KeyTable, SigningTable",
+    )
     bits: Annotated[Number, Field(ge=2048, le=4096)] = documented(
         "Length of the RSA key, 2048 to 4096 bits; made once and kept.", "the key file", default=2048
+    )
+    rotate: Annotated[Duration, Field(ge=SHORTEST_ROTATION)] | None = documented(
+        "How long a key signs before `mailctl dkim rotate --auto` makes the next one; only by hand where not given.",
+        "nothing on the server",
+        default=None,
     )
 
 
