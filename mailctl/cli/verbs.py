@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "rollback": "Put an earlier generation back.",
         "history": "List the generations that were applied.",
         "status": "What serves now, and whether it is well.",
+        "doctor": "The whole server on one screen, and what mends what is wrong.",
     },
     "Try it": {
         "route": "What happens to the mail for one address.",
