@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from mailctl.doctor.model import Diagnosis, Finding, Verdict
@@ -35,25 +35,24 @@ def read_known(host: Host, path: PurePosixPath) -> Known:
         raise MailctlError(f"{path} cannot be read: {error!r}", hint="remove it: everything is news then") from error
 
 
-def write_known(host: Host, path: PurePosixPath, diagnoses: Iterable[Diagnosis], known: Known) -> None:
-    """Keep what was found for the next run; what was skipped now stays as it was known."""
-    skipped = {each.check for each in diagnoses if each.verdict is Verdict.SKIP}
-    kept = {key: verdict for key, verdict in known.items() if key[0] in skipped}
+def write_known(host: Host, path: PurePosixPath, diagnoses: Sequence[Diagnosis], known: Known) -> None:
+    """Keep what was found for the next run; what nobody looked at now stays as it was known."""
+    looked_at = {each.check for each in diagnoses if each.verdict is not Verdict.SKIP}
+    kept = {key: verdict for key, verdict in known.items() if key[0] not in looked_at}
     rows = [[*key, verdict.value] for key, verdict in (kept | _verdicts(diagnoses)).items()]
     text = json.dumps({"format_version": FORMAT_VERSION, "found": rows}, indent=1)
     host.make_directory(path.parent, 0o700)
     create_whole(host, path, f"{text}\n".encode(), MODE)
 
 
-def news(diagnoses: Iterable[Diagnosis], known: Known) -> Iterator[tuple[str, Finding]]:
+def news(diagnoses: Sequence[Diagnosis], known: Known) -> Iterator[tuple[str, Finding]]:
     """Findings whose verdict changed, by check; what is well again comes as a finding that says so."""
-    found = tuple(diagnoses)
-    looked_at = {each.check for each in found if each.verdict is not Verdict.SKIP}
-    for diagnosis in found:
+    looked_at = {each.check for each in diagnoses if each.verdict is not Verdict.SKIP}
+    for diagnosis in diagnoses:
         for finding in diagnosis.findings:
             if finding.verdict not in QUIET and known.get((diagnosis.check, finding.subject)) != finding.verdict:
                 yield diagnosis.check, finding
-    verdicts = _verdicts(found)
+    verdicts = _verdicts(diagnoses)
     for (check, subject), verdict in known.items():
         if verdict not in QUIET and (check, subject) not in verdicts and check in looked_at:
             yield check, Finding(Verdict.OK, subject, f"{subject}: well again")

@@ -85,6 +85,9 @@ def _look(check: Check, patient: Patient) -> list[Finding]:
         found.append(fail(check.name, error.message, error.hint or "see the message"))
     except OSError as error:
         found.append(fail(check.name, f"{error.filename or 'the system'}: {error.strerror}", "see the message"))
+    except Exception as error:  # the other checks are worth more than a traceback
+        text = f"unexpected {type(error).__name__}: {error}"
+        found.append(fail(check.name, text, "this is a fault of mailctl: report it"))
     return found
 
 

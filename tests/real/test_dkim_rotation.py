@@ -20,6 +20,7 @@ from mailctl.dkim.public_key import KeyAnswer
 from mailctl.dkim.states import Stage, list_keys, record_to_publish, states_path
 from mailctl.dkim.verify import Verdict, verify_message
 from mailctl.host import LocalHost
+from mailctl.lab.mail import compose
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
 from mailctl.sandbox.network import OUTSIDE_IPV4
 from mailctl.target import DEBIAN_12
@@ -84,7 +85,8 @@ class Rotation:
     def send(self) -> str:
         """Mail leaves; the selector it was signed with. All mail that is on its way must verify."""
         recipient = f"bob{len(self.lab.sandbox.messages())}@world.example"
-        assert self.lab.submit(f"ali@{DOMAIN}", recipient).is_accepted
+        message = compose(f"ali@{DOMAIN}", (recipient,), "test", "hello")
+        self.lab.run("/usr/sbin/sendmail", "-f", f"ali@{DOMAIN}", recipient, stdin=message)
         content = self.lab.wait_for_left(recipient).content
         file = self.lab.spec_file.with_name(f"{recipient}.eml")
         file.write_bytes(content)
