@@ -13,8 +13,9 @@ install:  ## Install the Debian packages and the .venv; says what it installs
 demo: install  ## One YAML file becomes a private mail server that receives, signs, delivers, forwards, refuses
 	@examples/demo.sh
 
+# Most of the time of a test is waiting for a real server, so more tests run at a time than there are cores.
 test: install  ## Every test, real servers in private namespaces included
-	$(PYTEST)
+	$(PYTEST) -n 4 --dist loadfile
 
 long: install  ## What takes half an hour: 100,000 hostile values
 	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py
