@@ -17,8 +17,8 @@ import yaml
 from mailctl.dkim.public_key import KeyAnswer
 from mailctl.dkim.verify import Alignment, BodyHash, Signature, Verdict, verify_message
 from mailctl.host import LocalHost
+from mailctl.probe.milter import MilterClient
 from tests.dkim.signer import Signer
-from tests.real.milter_client import MilterClient
 
 MATRIX = Path(__file__).parent / "matrix"
 MESSAGES = sorted((MATRIX / "messages").glob("*.eml"))
