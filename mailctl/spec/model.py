@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from mailctl.errors import Origin
 from mailctl.spec.origins import NO_ORIGINS, Origins
@@ -277,11 +287,18 @@ class Dkim(Record):
     bits: Annotated[Number, Field(ge=2048, le=4096)] = documented(
         "Length of the RSA key, 2048 to 4096 bits; made once and kept.", "the key file", default=2048
     )
-    rotate: Annotated[Duration, Field(ge=SHORTEST_ROTATION)] | None = documented(
+    rotate: Duration | None = documented(
         "How long a key signs before `mailctl dkim rotate --auto` makes the next one; only by hand where not given.",
         "nothing on the server",
         default=None,
     )
+
+    @field_validator("rotate")
+    @classmethod
+    def _outlives_a_rotation(cls, rotate: int | None) -> int | None:
+        if rotate is not None and rotate < SHORTEST_ROTATION:
+            raise ValueError("a rotation takes two weeks; write 30d or more")
+        return rotate
 
 
 class DomainRecord(Record):
