@@ -30,12 +30,14 @@ from mailctl.spec.values import (
     AliasKey,
     AliasTarget,
     ByteSize,
+    DnsName,
     Domain,
     Duration,
     FilePath,
     Flag,
     Host,
     Hostname,
+    IpAddress,
     Line,
     Localpart,
     MailboxName,
@@ -114,6 +116,22 @@ class RelayPreset(StrEnum):
     MICROSOFT_365 = "microsoft-365"
     NAJVA = "najva"
     LIARA = "liara"
+
+
+class DmarcPolicy(StrEnum):
+    """What a domain asks receivers to do with mail that is not from it; RFC 7489 section 6.3."""
+
+    NONE = "none"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+class MtaSts(StrEnum):
+    """How far senders are held to TLS by a policy on the web; RFC 8461 section 3.2."""
+
+    NONE = "none"
+    TESTING = "testing"
+    ENFORCE = "enforce"
 
 
 DIRECT: Literal["direct"] = "direct"
@@ -204,6 +222,11 @@ class Server(Record):
     )
     trusted_networks: tuple[Network, ...] = documented(
         "Networks that may send without a login, added to loopback; never the subnet as such.", "mynetworks", default=()
+    )
+    addresses: tuple[IpAddress, ...] = documented(
+        "The addresses the world sees it at, for DNS records; its mail leaves from them.",
+        "nothing on the server; `mailctl dns records`: A, AAAA, PTR, SPF",
+        default=(),
     )
     # The limit stands in the type: as an option of the field, pydantic would drop it for a type with its own validator.
     message_size: Annotated[ByteSize, Field(ge=SMALLEST_MESSAGE_SIZE)] = documented(
@@ -315,6 +338,9 @@ class DomainRecord(Record):
     dkim: Dkim | None = documented(
         "Signing of its mail; null leaves it unsigned.", "KeyTable, SigningTable", default=None
     )
+    dmarc: DmarcPolicy | None = documented(
+        "Its DMARC policy; dns.dmarc where not given.", "`mailctl dns records`: _dmarc", default=None
+    )
     mailboxes: dict[MailboxName, Mailbox] = documented(
         "Logins by localpart.", "virtual_mailbox_maps, Dovecot passwd-file", default_factory=dict
     )
@@ -343,6 +369,11 @@ class Relay(Record):
     username: Line | None = documented("The login there.", "smtp_sasl_password_maps", default=None)
     password: PlainSecret | None = documented(
         "Its password: {file: ...} or {env: ...}.", "smtp_sasl_password_maps", default=None
+    )
+    spf_include: DnsName | None = documented(
+        "What the SPF record of a domain must include for it; its preset's where not given.",
+        "`mailctl dns records`: SPF",
+        default=None,
     )
 
     @model_validator(mode="after")
@@ -421,6 +452,31 @@ class PostfixSettings(Record):
     )
 
 
+class Dns(Record):
+    """What the DNS says besides what follows from the rest of the spec; nothing on the server depends on it."""
+
+    dmarc: DmarcPolicy = documented(
+        "The DMARC policy of domains that name none of their own. Start with none, read the reports, go on to reject.",
+        "`mailctl dns records`: _dmarc",
+        default=DmarcPolicy.NONE,
+    )
+    reports: Address | None = documented(
+        "Who gets reports on DMARC and TLS; the postmaster of each domain where not given.",
+        "`mailctl dns records`: rua of _dmarc and _smtp._tls",
+        default=None,
+    )
+    mta_sts: MtaSts = documented(
+        "Whether senders must use TLS with a certificate they trust. Needs a web server for mta-sts.DOMAIN.",
+        "`mailctl dns records`: _mta-sts, and the policy to serve",
+        default=MtaSts.NONE,
+    )
+    blocklists: tuple[Domain, ...] = documented(
+        "Lists of senders that `mailctl dns check` looks for this server in; [] for none.",
+        "nothing on the server",
+        default=("zen.spamhaus.org", "bl.spamcop.net", "psbl.surriel.com"),
+    )
+
+
 class Spec(Record):
     """One mail server, or a fleet of them."""
 
@@ -440,6 +496,7 @@ class Spec(Record):
     routes: tuple[Route, ...] = documented(
         "Which mail leaves how; a list of relays is a failover order.", "transport_maps", default=()
     )
+    dns: Dns = documented("What the DNS says besides.", default_factory=Dns)
     postfix: PostfixSettings = documented(
         "The escape hatch for what the spec does not model.", default_factory=PostfixSettings
     )

@@ -241,6 +241,22 @@ def parse_host(text: str) -> str:
         return parse_hostname(value)
 
 
+def parse_ip_address(text: str) -> str:
+    """An IPv4 or IPv6 address in its shortest form, without brackets."""
+    value = _text(text, "an IP address")
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not an IP address") from error
+
+
+def parse_dns_name(text: str) -> str:
+    """The name of DNS records that no machine bears, so labels may start with an underscore: `_spf.example.org`."""
+    value = _text(text, "a name in the DNS")
+    parse_domain(re.sub(r"(^|\.)_", r"\1", value), example="_spf.example.org")
+    return value.lower()
+
+
 def parse_port(text: Any) -> int:
     """A TCP port, 1 to 65535, in decimal digits."""
     digits = str(text)
@@ -415,6 +431,8 @@ Flag = Annotated[bool, *_typed(parse_flag, "true or false", True, "boolean")]
 Number = Annotated[int, *_typed(parse_number, "whole number", 80, "integer")]
 Network = Annotated[str, *_typed(parse_network, "network", "10.1.0.0/24")]
 Host = Annotated[str, *_typed(parse_host, "host name or IP address", "10.0.0.5")]
+IpAddress = Annotated[str, *_typed(parse_ip_address, "IP address", "192.0.2.1")]
+DnsName = Annotated[str, *_typed(parse_dns_name, "name in the DNS", "_spf.example.org")]
 Port = Annotated[int, *_typed(parse_port, "port", 587, "integer")]
 NextHopText = Annotated[NextHop, *_typed(parse_next_hop, "host and port", "[smtp.isp.example]:587")]
 FilePath = Annotated[PurePosixPath, *_typed(parse_path, "absolute path", "/etc/ssl/mx1/fullchain.pem")]
