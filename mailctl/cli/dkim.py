@@ -29,7 +29,7 @@ def dkim() -> None:
 
 
 DOMAIN = click.argument("domain")
-NAMESERVER = click.option("--nameserver", metavar="ADDRESS", help="Ask this DNS server instead of the system's.")
+NAMESERVER = click.option("--nameserver", metavar="ADDRESS[@PORT]", help="Ask this DNS server [/etc/resolv.conf].")
 
 
 @dkim.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from mailctl.errors import ExitCode, printable
 
 if TYPE_CHECKING:
     from mailctl.doctor import Diagnosis, Finding
+    from mailctl.spec.model import Server, Spec
 
 COLORS = {"FAIL": "red", "warn": "yellow", "ok": "green", "skip": "bright_black"}
 STATE = "doctor.json"
@@ -45,7 +47,7 @@ def doctor(
     """
     from mailctl.doctor import Verdict, examine, select_checks
 
-    found = examine(session.host, session.load_spec, select_checks(split_names(only)), longest=timeout)
+    found = examine(session.host, partial(_load_spec, session), select_checks(split_names(only)), longest=timeout)
     if nagios:
         line, status = _nagios(found)
         click.echo(line)
@@ -55,6 +57,13 @@ def doctor(
     else:
         session.emit("\n".join(_screen(session, found)), {"checks": [_as_json(each) for each in found]})
     return ExitCode.FAILED if any(each.verdict is Verdict.FAIL for each in found) else ExitCode.OK
+
+
+def _load_spec(session: Session) -> tuple[Spec, tuple[Server, ...]]:
+    from mailctl.spec.load import load_servers
+
+    spec = session.load_spec()
+    return spec, load_servers(session.find_spec()) if spec.hosts else ()
 
 
 def _show_changes(session: Session, found: Sequence[Diagnosis], state: Path | None) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mailctl.host import LocalHost
-from mailctl.spec.model import Spec
+from mailctl.spec.model import Server, Spec
 from mailctl.target import Target
 
 
@@ -36,13 +36,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """The machine under examination. `spec` is None where it cannot be loaded; `complaints` say what else is amiss."""
+    """The machine under examination. `spec` is None where it cannot be loaded; `servers` are those of a fleet.
+
+    `complaints` say what was amiss before any check.
+    """
 
     host: LocalHost
     target: Target
     spec: Spec | None
     complaints: tuple[Finding, ...]
     now: datetime
+    servers: tuple[Server, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

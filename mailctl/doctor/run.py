@@ -12,7 +12,7 @@ from mailctl.doctor.model import Check, Diagnosis, Finding, Patient, fail, skip
 from mailctl.doctor.registry import CHECKS
 from mailctl.errors import MailctlError, UsageError
 from mailctl.host import LocalHost
-from mailctl.spec.model import Spec
+from mailctl.spec.model import Server, Spec
 from mailctl.target import DEBIAN_12
 
 LONGEST = 20.0  # seconds for all checks
@@ -32,9 +32,17 @@ def select_checks(names: Sequence[str]) -> tuple[Check, ...]:
 
 
 def examine(
-    host: LocalHost, load_spec: Callable[[], Spec], checks: Sequence[Check] = CHECKS, *, longest: float = LONGEST
+    host: LocalHost,
+    load_spec: Callable[[], tuple[Spec, tuple[Server, ...]]],
+    checks: Sequence[Check] = CHECKS,
+    *,
+    longest: float = LONGEST,
 ) -> tuple[Diagnosis, ...]:
-    """What each check finds, in their order; returns after `longest` seconds at the latest, and a little."""
+    """What each check finds, in their order; returns after `longest` seconds at the latest, and a little.
+
+    Args:
+        load_spec: gives the spec, and the servers of a fleet.
+    """
     patient = _meet(host, load_spec)
     found: dict[str, Diagnosis] = {}
     threads = [threading.Thread(target=_make, args=(check, patient, found), daemon=True) for check in checks]
@@ -46,23 +54,24 @@ def examine(
     return tuple(found.get(check.name) or _late(check, longest) for check in checks)
 
 
-def _meet(host: LocalHost, load_spec: Callable[[], Spec]) -> Patient:
+def _meet(host: LocalHost, load_spec: Callable[[], tuple[Spec, tuple[Server, ...]]]) -> Patient:
     """The patient, and what is wrong with it at first sight."""
     complaints: list[Finding] = []
     target, spec = DEBIAN_12, None
+    servers: tuple[Server, ...] = ()
     try:
         target = read_target(host).target
     except MailctlError as error:
         complaints.append(fail("versions", error.message, error.hint or "install a version mailctl knows"))
     try:
-        spec = load_spec()
+        spec, servers = load_spec()
     except MailctlError as error:
         number = f" ({len(error.problems)} problems)" if error.problems else ""
         remedy = "mailctl validate" if error.problems else error.hint
         complaints.append(fail("spec", f"{error.message}{number}", remedy or "mailctl validate"))
     except PermissionError as error:
         complaints.append(skip("spec", f"{error.filename} cannot be read", RUN_ME_AS_ROOT))
-    return Patient(host, target, spec, tuple(complaints), datetime.now(UTC))
+    return Patient(host, target, spec, tuple(complaints), datetime.now(UTC), servers)
 
 
 def _make(check: Check, patient: Patient, found: dict[str, Diagnosis]) -> None:

@@ -19,7 +19,7 @@ from mailctl.doctor.model import Check, Patient, fail, ok, skip, warn
 from mailctl.doctor.registry import CHECKS
 from mailctl.errors import BusyError, MailctlError, SpecError, UsageError
 from mailctl.host import Completed, LocalHost
-from mailctl.spec.model import Spec
+from mailctl.spec.model import Server, Spec
 from mailctl.target import DEBIAN_12
 from tests.memory_host import MemoryHost
 
@@ -39,8 +39,8 @@ def patient(host: MemoryHost | None = None, spec: Spec | None = SPEC) -> Patient
     return Patient(host or MemoryHost(), DEBIAN_12, spec, (), NOW)  # type: ignore[arg-type]
 
 
-def load_spec() -> Spec:
-    return SPEC
+def load_spec() -> tuple[Spec, tuple[Server, ...]]:
+    return SPEC, ()
 
 
 def queued(name: str, age: timedelta, queue_id: str = "4ABC", reason: str = "") -> bytes:
@@ -185,7 +185,7 @@ def test_without_root_what_is_skipped_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_spec_that_cannot_be_loaded_is_a_finding() -> None:
-    def refuse() -> Spec:
+    def refuse() -> tuple[Spec, tuple[Server, ...]]:
         raise SpecError("mail.yml is not valid", problems=())
 
     first, ports = examine(LocalHost(), refuse, select_checks(["environment", "ports"]))
