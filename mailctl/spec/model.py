@@ -138,9 +138,9 @@ DIRECT: Literal["direct"] = "direct"
 
 
 class Record(BaseModel):
-    """Frozen; unknown keys are refused."""
+    """Frozen; unknown keys are refused. Built when the first spec is read, which many commands never do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def documented(description: str, renders: str = "", **options: Any) -> Any:
@@ -289,9 +289,10 @@ class Mailbox(Record):
     def _fits_its_kind(self) -> Self:
         if self.kind is MailboxKind.MAILBOX and self.deliver_to:
             raise ValueError("deliver_to is for an smtp-user; a mailbox delivers to itself")
-        if self.kind is MailboxKind.SMTP_USER and self.quota is not None:
-            raise ValueError("an smtp-user stores no mail; remove its quota")
-        _refuse_tiny_quota(self.quota or 0)
+        if self.quota is not None:
+            if self.kind is MailboxKind.SMTP_USER:
+                raise ValueError("an smtp-user stores no mail; remove its quota")
+            _refuse_tiny_quota(self.quota)
         return self
 
 
