@@ -7,7 +7,8 @@ import random
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from contextlib import nullcontext
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 
 from mailctl.errors import UnfitError, UsageError
@@ -16,18 +17,31 @@ from mailctl.probe import outside
 from mailctl.probe.arena import Arena, Family, Vantage
 from mailctl.probe.case import load_checks
 from mailctl.probe.check import Check
-from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tables, tls
-from mailctl.probe.logins import known_passwords
+from mailctl.probe.families import (
+    auth,
+    certificate,
+    closed,
+    delivery,
+    renegotiation,
+    signer,
+    signing,
+    smuggling,
+    tables,
+    tls,
+)
+from mailctl.probe.logins import known_passwords, when_reread
 from mailctl.probe.mailroom import Mailroom
 from mailctl.probe.result import Report, Result
 from mailctl.probe.runner import Announce, run_checks
 from mailctl.probe.subject import choose_subject, probe_logins
 from mailctl.sandbox import Sandbox
-from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, call_in_network_of, has_ipv6
+from mailctl.sandbox.namespaces import call_in_network_of
+from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-FAMILIES = (auth, tables, tls, renegotiation, certificate, delivery, signing, smuggling, closed)
+MODULES = (auth, tables, tls, renegotiation, certificate, delivery, signer, signing, smuggling, closed)
+FAMILIES = ("relay", "auth", "identity", "enumeration", "tls", "delivery", "signing", "smuggling", "closed")
 HELO = "probe.client.example"
 CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
     Family.IPV4: IPv4Network("198.19.0.0/16"),  # RFC 2544
@@ -53,7 +67,8 @@ def ignore(result: Result) -> None:
 
 def all_checks() -> tuple[Check, ...]:
     """Every check, family by family."""
-    return tuple(check for part in (load_checks(), *(module.checks() for module in FAMILIES)) for check in part)
+    parts = (load_checks(), *(module.checks() for module in MODULES))
+    return tuple(sorted(itertools.chain(*parts), key=lambda check: FAMILIES.index(check.family)))
 
 
 def select_checks(only: Sequence[str] = (), *, fast: bool = False) -> tuple[Check, ...]:
@@ -65,8 +80,7 @@ def select_checks(only: Sequence[str] = (), *, fast: bool = False) -> tuple[Chec
     checks = all_checks()
     known = {name for check in checks for name in (check.name, check.family)}
     if unknown := [name for name in only if name not in known]:
-        families = ", ".join(dict.fromkeys(check.family for check in checks))
-        raise UsageError(f"no check is called {unknown[0]!r}", hint=f"families are: {families}")
+        raise UsageError(f"no check is called {unknown[0]!r}", hint=f"families are: {', '.join(FAMILIES)}")
     chosen = (check for check in checks if not only or {check.name, check.family} & set(only))
     return tuple(check for check in chosen if check.is_fast or not fast)
 
@@ -78,8 +92,13 @@ def probe_sandbox(
     announce: Announce = ignore,
     *,
     target: Target = DEBIAN_12,
+    passwords: Mapping[str, str] | None = None,
+    limit: float = Vantage.limit,
 ) -> Report:
     """Probe the server of a sandbox from the outside world; logins get passwords for the time of the probe.
+
+    `passwords` are those of the logins that the checks need, where Dovecot knows them already;
+    `limit` is in seconds.
 
     Raises:
         MailctlError: the logins cannot be prepared.
@@ -89,17 +108,20 @@ def probe_sandbox(
     vantage = Vantage(
         addresses={family: addresses[family] for family in families},
         sources={family: client_addresses(family, spec) for family in families},
+        limit=limit,
         trusted_roots=sandbox.path(target.ca_file),
     )
-    with known_passwords(sandbox, target, probe_logins(spec)) as passwords:
+    given = known_passwords(sandbox, target, probe_logins(spec)) if passwords is None else nullcontext(passwords)
+    with given as known:
         arena = Arena(
             vantage=vantage,
-            subject=choose_subject(spec, passwords, SANDBOX_WORLD),
+            subject=choose_subject(spec, known, SANDBOX_WORLD),
             deadline=time.monotonic() + vantage.limit,
             spec=spec,
             target=target,
             server=sandbox,
             mailroom=Mailroom(sandbox, target),
+            logins_from=when_reread() if passwords is None else 0.0,
         )
         return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
 
@@ -192,6 +214,15 @@ def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
 
     # No generator: many threads ask for the next one.
     return map(client, itertools.count())
+
+
+def is_client(address: str) -> bool:
+    """Whether an address is one of those clients of a probe come from; False for what is no address."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in CLIENT_NETWORKS.values())
 
 
 def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
