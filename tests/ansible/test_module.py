@@ -54,10 +54,17 @@ code, said = answers[len(asked)]
 print(said if isinstance(said, str) else json.dumps(said))
 sys.exit(code)
 """
-UNITS = """\
+SYSTEMCTL = """\
 #!/bin/sh
-[ "$1" = show ] && printf 'UnitFileState=enabled\\nActiveState=active\\n\\nUnitFileState=disabled\\nActiveState=inactive\\n'
+[ "$1" = show ] && cat {states}
 echo "$@" >>{log}
+"""
+STATES = """\
+UnitFileState=enabled
+ActiveState=active
+
+UnitFileState=disabled
+ActiveState=inactive
 """
 
 Run = Callable[..., dict[str, Any]]
@@ -171,7 +178,9 @@ def test_a_failed_apply_puts_the_old_spec_back(run: Run, recorded: Recorded, tmp
 
 def test_what_mailctl_warns_of_is_a_warning(run: Run, recorded: Recorded) -> None:
     drift = {"file": "/etc/postfix/main.cf", "line": 0, "path": "", "message": "changed by hand", "severity": "warning"}
-    found = run(check=True, content=SPEC, files=SECRETS, executable=recorded.answers((0, EMPTY | {"diagnostics": [drift]})))
+    found = run(
+        check=True, content=SPEC, files=SECRETS, executable=recorded.answers((0, EMPTY | {"diagnostics": [drift]}))
+    )
     assert any("/etc/postfix/main.cf: changed by hand" in str(each) for each in found["warnings"])
 
 
@@ -195,8 +204,9 @@ def test_no_program_is_told_from_a_program_that_fails(run: Run, recorded: Record
 
 
 def test_units_of_the_record_that_sleep_are_started(run: Run, recorded: Recorded, tmp_path: Path) -> None:
-    (tmp_path / "bin/systemctl").write_text(UNITS.format(log=tmp_path / "log"))
+    (tmp_path / "bin/systemctl").write_text(SYSTEMCTL.format(states=tmp_path / "states", log=tmp_path / "log"))
     (tmp_path / "bin/systemctl").chmod(0o755)
+    (tmp_path / "states").write_text(STATES)
     (tmp_path / "record").write_text('{"release": "this", "units": ["postfix.service", "dovecot.service"]}')
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/mailctl.yml").write_text("as it is")

@@ -9,8 +9,9 @@ module: mailctl
 short_description: Make a mail server what its mailctl spec says
 version_added: "0.1.0"
 description:
-  - Runs C(mailctl apply) on a host, or shows what it would do. C(mailctl) renders Postfix, Dovecot and OpenDKIM from one
-    YAML spec, checks everything before it touches the server, and puts the old configuration back when anything fails.
+  - Runs C(mailctl apply) on a host, or shows what it would do.
+  - C(mailctl) renders Postfix, Dovecot and OpenDKIM from one YAML spec, checks everything before it touches the server,
+    and puts the old configuration back when anything fails.
   - The module knows nothing of Postfix. It places the spec, asks C(mailctl) and tells what it said.
 options:
   spec:
@@ -53,8 +54,8 @@ options:
     type: path
   release:
     description:
-      - What O(record) must name as C(release). Where it names another one, or is missing, the host needs the rest of the
-        playbook first. Check mode then returns RV(installed=false) and asks C(mailctl) nothing.
+      - What O(record) must name as C(release). Where it names another one, or is missing, the host needs the rest of
+        the playbook first. Check mode then returns RV(installed=false) and asks C(mailctl) nothing.
     type: str
   root:
     description:
@@ -124,6 +125,10 @@ generation:
   description: The number of the generation that serves now; null where nothing was applied yet.
   returned: when C(mailctl) made a plan
   type: int
+release:
+  description: The release that was asked for.
+  returned: always
+  type: str
 placed:
   description: Files of the spec that were written, or would be.
   returned: always
@@ -140,7 +145,8 @@ diagnostics:
   type: list
   elements: dict
 rc:
-  description: The exit code of C(mailctl); 65 for a spec that is not valid, 75 where another apply or a hand edit is in the way.
+  description:
+    - The exit code of C(mailctl); 65 for a spec that is not valid, 75 where another apply or a hand edit is in the way.
   returned: on failure
   type: int
 """
@@ -148,6 +154,8 @@ rc:
 import json
 import os
 import tempfile
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -177,13 +185,14 @@ def main() -> None:
         module.fail_json(msg="root is for check mode: the module applies to the machine itself")
     if module.params["files"] and module.params["content"] is None:
         module.fail_json(msg="files needs content: what lies on the host already is not changed in parts")
-    result = {"changed": False, "pending": False, "installed": True, "placed": [], "units": []}
+    release = module.params["release"]
+    result = {"changed": False, "pending": False, "installed": True, "release": release, "placed": [], "units": []}
     executable, record = find_executable(module), read_record(module)
-    if executable is None or record.get("release") != module.params["release"]:
-        text = "mailctl is not installed here in the release that is wanted; the plan follows once it is"
+    if executable is None or record.get("release") != release:
+        result.update(installed=False, msg="mailctl is not installed here in the release that is wanted")
         if not module.check_mode:
-            module.fail_json(msg=text, **{**result, "installed": False})
-        module.exit_json(msg=text, **{**result, "changed": True, "pending": True, "installed": False})
+            module.fail_json(**result)
+        module.exit_json(**{**result, "changed": True, "pending": True})
     make_it_so(module, executable, module.params["units"] or record.get("units", []), result)
     module.exit_json(**result)
 
@@ -196,11 +205,11 @@ def find_executable(module: AnsibleModule) -> str | None:
 
 
 def read_record(module: AnsibleModule) -> dict[str, Any]:
-    """What an earlier run brought the host to; the release that is wanted, where nothing is recorded at all."""
+    """What an earlier run brought the host to; the release that is wanted, where no record is kept."""
     if not module.params["record"]:
         return {"release": module.params["release"]}
     try:
-        found: dict[str, Any] = json.loads(read(module.params["record"]) or b"{}")
+        found: dict[str, Any] = json.loads(read(Path(module.params["record"])) or b"{}")
     except ValueError:
         return {}
     return found
@@ -208,13 +217,14 @@ def read_record(module: AnsibleModule) -> dict[str, Any]:
 
 def make_it_so(module: AnsibleModule, executable: str, units: list[str], result: dict[str, Any]) -> None:
     """Plan, and outside check mode apply; `result` learns what happened."""
-    spec = module.params["spec"]
-    wanted = wanted_files(module)
-    plan = run_mailctl(module, executable, stage(module, wanted) if wanted else spec, ["apply", "--check"], result)
+    spec = Path(module.params["spec"])
+    wanted = wanted_files(module, spec.parent)
+    staged = stage(module, wanted, spec) if wanted else spec
+    plan = run_mailctl(module, executable, staged, ["apply", "--check"], result)
     if module.params["root"]:
         wanted, units = {}, []
     changed = {path: content for path, content in wanted.items() if not holds(path, content)}
-    result["placed"], result["units"] = sorted(changed), sleeping_units(module, units)
+    result["placed"], result["units"] = sorted(map(str, changed)), sleeping_units(module, units)
     result["changed"] = result["pending"] = bool(changed or not plan["empty"] or result["units"])
     tell(module, plan, result)
     if module.check_mode or not result["pending"]:
@@ -228,80 +238,83 @@ def make_it_so(module: AnsibleModule, executable: str, units: list[str], result:
             result["generation"] = done["applied"]
         except SystemExit:
             # The old configuration serves again; the files it was made from come back as well.
-            for path, old in before.items():
-                os.unlink(path) if old is None else place(path, old)
+            put_back(before)
             raise
     if result["units"]:
         module.run_command(["systemctl", "enable", "--now", "--", *result["units"]], check_rc=True)
 
 
-def wanted_files(module: AnsibleModule) -> dict[str, bytes]:
+def wanted_files(module: AnsibleModule, folder: Path) -> dict[Path, bytes]:
     """What the spec and the files beside it shall hold, by their paths on the host."""
-    content, spec = module.params["content"], module.params["spec"]
+    content = module.params["content"]
     if content is None:
         return {}
-    found = {spec: content.encode()}
+    found = {folder / Path(module.params["spec"]).name: content.encode()}
     for name, text in module.params["files"].items():
         if not isinstance(text, str):
             module.fail_json(msg=f"files: {name!r} is no text")
-        if os.path.isabs(name) or os.path.normpath(name) != name or name.startswith(".."):
+        if str(Path(name)) != name or not name.strip("./") or Path(name).is_absolute() or ".." in Path(name).parts:
             module.fail_json(msg=f"files: {name!r} is no path below the folder of the spec")
-        found[os.path.join(os.path.dirname(spec), name)] = text.encode()
+        found[folder / name] = text.encode()
     return found
 
 
-def stage(module: AnsibleModule, wanted: dict[str, bytes]) -> str:
+def stage(module: AnsibleModule, wanted: dict[Path, bytes], spec: Path) -> Path:
     """The spec in a private copy of its folder, which goes when the module ends."""
-    home = os.path.dirname(module.params["spec"])
-    folder = tempfile.mkdtemp(dir=module.tmpdir)
+    folder = Path(tempfile.mkdtemp(dir=module.tmpdir))
     for path, content in wanted.items():
-        place(os.path.join(folder, os.path.relpath(path, home)), content)
-    return os.path.join(folder, os.path.basename(module.params["spec"]))
+        place(folder / path.relative_to(spec.parent), content)
+    return folder / spec.name
 
 
-def place(path: str, content: bytes) -> None:
+def place(path: Path, content: bytes) -> None:
     """Write a private file in one step; who reads it sees the old content or the new."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=PRIVATE_DIRECTORY, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=folder)  # mode 0600
+    path.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(descriptor)
-    os.replace(temporary, path)
+    Path(temporary).replace(path)
 
 
-def holds(path: str, content: bytes) -> bool:
+def put_back(files: dict[Path, bytes | None]) -> None:
+    for path, content in files.items():
+        if content is None:
+            path.unlink()
+        else:
+            place(path, content)
+
+
+def holds(path: Path, content: bytes) -> bool:
     """Whether a file is there as it would be placed."""
     try:
-        state = os.stat(path)
+        state = path.stat()
     except OSError:
         return False
     return (state.st_mode & 0o7777, state.st_uid) == (PRIVATE_FILE, os.geteuid()) and read(path) == content
 
 
-def read(path: str) -> bytes | None:
+def read(path: Path) -> bytes | None:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return path.read_bytes()
     except OSError:
         return None
 
 
 def run_mailctl(
-    module: AnsibleModule, executable: str, spec: str, verb: list[str], result: dict[str, Any]
+    module: AnsibleModule, executable: str, spec: Path, verb: list[str], result: dict[str, Any]
 ) -> dict[str, Any]:
     """The JSON object of one run; fails the module with all that was wrong."""
-    # In its folder, so that messages say mailctl.yml:14:9 wherever the copy lies.
-    folder, name = os.path.split(spec)
-    argv = [executable, *verb, "--json", "--no-input", "-f", name]
+    argv = [executable, *verb, "--json", "--no-input", "-f", spec.name]
     for option in ("host", "root"):
         if module.params[option]:
             argv += [f"--{option}", module.params[option]]
     argv += [f"--{option.replace('_', '-')}" for option in ("overwrite", "allow_destroy") if module.params[option]]
-    if not os.path.isdir(folder):
+    if not spec.parent.is_dir():
         module.fail_json(msg=f"there is no spec {spec}", **result)
-    code, out, err = module.run_command(argv, cwd=folder)
+    # In the folder of the spec, so that messages say mailctl.yml:14:9 wherever the copy lies.
+    code, out, err = module.run_command(argv, cwd=str(spec.parent))
     try:
         said: dict[str, Any] = json.loads(out)
     except ValueError:
@@ -328,22 +341,27 @@ def tell(module: AnsibleModule, plan: dict[str, Any], result: dict[str, Any]) ->
     """What the plan says: in values, as warnings, and for --diff."""
     result["summary"] = plan["summary"]["text"]
     result.update({key: plan[key] for key in ("effects", "services", "generation")})
-    if plan["empty"] or not module.params["root"]:
-        for each in plan["diagnostics"]:
-            module.warn(describe(each))
+    for each in plan["diagnostics"]:
+        module.warn(describe(each))
     if result["pending"]:
-        result["diff"] = [{"prepared": "\n".join([*plan_lines(plan), result["summary"], ""])}]
+        result["diff"] = [{"prepared": "\n".join([*effect_lines(plan), *file_lines(plan), result["summary"], ""])}]
 
 
-def plan_lines(plan: dict[str, Any]) -> list[str]:
-    """The plan as text; a secret file is a heading."""
+def effect_lines(plan: dict[str, Any]) -> list[str]:
+    """`+ mailbox carol@example.org  quota 2G  mailctl.yml:19`."""
     lines = []
     for each in plan["effects"]:
         where = f"{each['file']}:{each['line']}" if each["file"] else ""
-        lines.append("  ".join(filter(None, (f"{MARKERS[each['action']]} {each['kind']} {each['name']}", each["detail"], where))))
+        heading = f"{MARKERS[each['action']]} {each['kind']} {each['name']}"
+        lines.append("  ".join(filter(None, (heading, each["detail"], where))))
+    return lines
+
+
+def file_lines(plan: dict[str, Any]) -> list[str]:
+    """Files with what differs in them; of a secret, and of a new one, the name."""
+    lines = []
     for each in plan["files"]:
         lines.append(f"{MARKERS[each['action']]} {each['name']}" + ("  (secret, not shown)" if each["secret"] else ""))
-        # All of a new file is new: its name says enough.
         lines += [f"    {line}" for line in each["diff"] or [] if each["action"] != "add"]
     return lines
 
@@ -356,7 +374,7 @@ def sleeping_units(module: AnsibleModule, units: list[str]) -> list[str]:
     # One block for each unit, in the order asked; the same for units that do not exist.
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
     states = [(block.get("UnitFileState"), block.get("ActiveState")) for block in blocks]
-    return [unit for unit, state in zip(units, states) if state != ("enabled", "active")]
+    return [unit for unit, state in zip_longest(units, states[: len(units)]) if state != ("enabled", "active")]
 
 
 if __name__ == "__main__":
