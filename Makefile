@@ -1,6 +1,6 @@
 # mailctl for its developers; `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test long crash check lint format bench wheel clean
+.PHONY: help install demo test long crash check lint format bench hosts wheel clean
 
 PYTEST = .venv/bin/pytest
 
@@ -13,8 +13,9 @@ install:  ## Install the Debian packages and the .venv; says what it installs
 demo: install  ## One YAML file becomes a private mail server that receives, signs, delivers, forwards, refuses
 	@examples/demo.sh
 
+# Most of the time of a test is waiting for a real server, so more tests run at a time than there are cores.
 test: install  ## Every test, real servers in private namespaces included
-	$(PYTEST)
+	$(PYTEST) -n 4 --dist loadfile
 
 long: install  ## What takes half an hour: 100,000 hostile values
 	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py
@@ -37,6 +38,9 @@ format: install  ## Format the code
 
 bench: install  ## Benchmarks; they print times and growth curves
 	.venv/bin/python -m bench
+
+hosts: install  ## Debian hosts with systemd to work on by hand; ARGS="mx1 --image mailctl" for others than mx1 mx2 app1
+	.venv/bin/python -m tests.hosts.harness $(ARGS)
 
 wheel: install  ## Build the wheel into dist/
 	.venv/bin/python -m build --wheel

@@ -7,8 +7,8 @@ from typing import Any
 
 from mailctl.apply.journal import read_unfinished
 from mailctl.components import registry
-from mailctl.components.base import ReloadKind
-from mailctl.components.service import Daemon, has_systemd, running_pid
+from mailctl.components.base import Daemon, ReloadKind
+from mailctl.components.service import has_systemd, running_pid
 from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import Host
 from mailctl.plan.make import make_rollback_plan, service_actions

@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from mailctl.components.service import Daemon
 from mailctl.errors import Problem
 from mailctl.host import Host
 from mailctl.spec.model import Spec
@@ -46,6 +45,16 @@ class Staged:
     def path(self, path: PurePosixPath) -> PurePosixPath:
         """Where the file meant for `path` is staged."""
         return self.folder / path.relative_to("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A service by all its names; `process` is what the kernel calls its master process (/proc/PID/comm)."""
+
+    name: str
+    unit: str
+    process: str
+    pid_file: PurePosixPath
 
 
 class Component(Protocol):

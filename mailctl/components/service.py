@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath, PurePosixPath
 
-from mailctl.errors import MailctlError
+from mailctl.components.base import Daemon, ReloadKind
+from mailctl.errors import MailctlError, Problem
 from mailctl.host import Host
 
 SYSTEMD_RUNS = PurePosixPath("/run/systemd/system")  # sd_booted(3)
 LONGEST_START = 10.0  # seconds; a healthy daemon needs well under one
+LOG_HINT = "the mail log says why"
+
+Argv = Sequence[str | PurePath]
 
 
 @dataclass(frozen=True, slots=True)
-class Daemon:
-    """A service by all its names; `process` is what the kernel calls its master process (/proc/PID/comm)."""
+class Commands:
+    """What drives a daemon where systemd does not run; reloading and stopping may need the process id of its master."""
 
-    name: str
-    unit: str
-    process: str
-    pid_file: PurePosixPath
+    start: Argv
+    reload: Callable[[int], Argv]
+    stop: Callable[[int], Argv]
 
 
 def has_systemd(host: Host) -> bool:
@@ -38,18 +41,46 @@ def running_pid(host: Host, daemon: Daemon) -> int | None:
     return int(text) if process == daemon.process.encode() + b"\n" else None
 
 
-def systemctl(host: Host, verb: str, daemon: Daemon) -> None:
-    """`systemctl VERB UNIT`.
+def drive(host: Host, daemon: Daemon, kind: ReloadKind, commands: Commands) -> None:
+    """Reload or restart a daemon, or start it where it does not run; return once its master process is there.
 
     Raises:
-        MailctlError: the unit did not do it.
+        MailctlError: it refused the configuration, or did not come back.
     """
-    run(
-        host, ["systemctl", verb, daemon.unit], f"{daemon.name} did not {verb}", f"journalctl -u {daemon.unit} says why"
-    )
+    if kind is ReloadKind.NOTHING:
+        return
+    if has_systemd(host):
+        _systemctl(host, "restart" if kind is ReloadKind.RESTART else "reload-or-restart", daemon)
+        return
+    pid = running_pid(host, daemon)
+    if pid is not None and kind is ReloadKind.RELOAD:
+        run(host, commands.reload(pid), f"{daemon.name} did not reload", LOG_HINT)
+        return
+    if pid is not None:
+        run(host, commands.stop(pid), f"{daemon.name} did not stop", LOG_HINT)
+        wait_until_stopped(host, daemon)
+    run(host, commands.start, f"{daemon.name} did not start", LOG_HINT)
+    wait_until_running(host, daemon)
 
 
-def run(host: Host, argv: Sequence[str | PurePath], failure: str, hint: str = "") -> None:
+def lasting_problems(find: Callable[[], Iterable[Problem]]) -> list[Problem]:
+    """What `find` still finds once the service had ten seconds to settle."""
+    found: list[Problem] = []
+
+    def is_well() -> bool:
+        found[:] = find()
+        return not found
+
+    wait_until(is_well)
+    return found
+
+
+def _systemctl(host: Host, verb: str, daemon: Daemon) -> None:
+    failure, hint = f"{daemon.name} did not {verb}", f"journalctl -u {daemon.unit} says why"
+    run(host, ["systemctl", verb, daemon.unit], failure, hint)
+
+
+def run(host: Host, argv: Argv, failure: str, hint: str = "") -> None:
     """Run a program that must succeed.
 
     Raises:
@@ -77,7 +108,7 @@ def wait_until_running(host: Host, daemon: Daemon) -> None:
         MailctlError: it is not there after ten seconds.
     """
     if not wait_until(lambda: running_pid(host, daemon) is not None):
-        raise MailctlError(f"{daemon.name} did not start", hint="the mail log says why")
+        raise MailctlError(f"{daemon.name} did not start", LOG_HINT)
 
 
 def wait_until_stopped(host: Host, daemon: Daemon) -> None:

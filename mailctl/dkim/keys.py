@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mailctl.errors import MailctlError
 from mailctl.host import Host, create_whole
+from mailctl.spec.model import Dkim, Spec
 from mailctl.target import Target
 
 KEY_MODE = 0o600
@@ -38,6 +40,19 @@ class DkimKey:
 def key_of(target: Target, domain: str, selector: str) -> DkimKey:
     """The key for `domain` and `selector`, whether it exists or not."""
     return DkimKey(domain, selector, target.dkim_key_dir / domain / f"{selector}.private")
+
+
+def signed_domains(spec: Spec) -> Iterator[tuple[str, Dkim]]:
+    """The domains whose mail is signed, by name."""
+    return ((domain, record.dkim) for domain, record in sorted(spec.domains.items()) if record.dkim)
+
+
+def signing_keys(spec: Spec, target: Target) -> Iterator[DkimKey]:
+    """The key the spec names for every domain whose mail is signed, by domain, whether it exists or not.
+
+    A key that took over signs in its place: see `states.current_key`.
+    """
+    return (key_of(target, domain, dkim.selector) for domain, dkim in signed_domains(spec))
 
 
 def ensure_key(host: Host, target: Target, key: DkimKey, bits: int) -> bool:

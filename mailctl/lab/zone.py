@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailctl.dkim.keys import key_of, public_key_record, quote_strings
+from mailctl.dkim.keys import quote_strings
+from mailctl.dkim.states import read_states, record_to_publish
 from mailctl.host import Host
 from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6
 from mailctl.spec.derive import hosts_mail
@@ -34,6 +35,7 @@ def _mail_exchangers(spec: Spec, domain: str) -> list[str]:
 
 
 def read_key_records(host: Host, spec: Spec, target: Target) -> dict[str, str]:
-    """The public key record of every DKIM key that `host` has, by its DNS name."""
-    keys = [key_of(target, domain, record.dkim.selector) for domain, record in spec.domains.items() if record.dkim]
-    return {key.record_name: public_key_record(host, key) for key in keys if host.stat(key.path)}
+    """What is to be published for every DKIM key of the spec's domains, in any stage, by its DNS name."""
+    states = (state for domain in spec.domains for state in read_states(host, target, domain))
+    records = {state.key.record_name: record_to_publish(host, state) for state in states}
+    return {name: record for name, record in records.items() if record is not None}

@@ -5,8 +5,7 @@ The decisions are those of the configuration that is asked (server.py); the spec
 
 from __future__ import annotations
 
-from mailctl.components.opendkim.view import signed_domains
-from mailctl.dkim.keys import DkimKey, key_of
+from mailctl.dkim.keys import DkimKey, signing_keys
 from mailctl.errors import Origin
 from mailctl.route.entry import enter
 from mailctl.route.lookup import (
@@ -51,8 +50,9 @@ def trace(spec: Spec, target: Target, server: Server, mail: Mail) -> Journey:
 
 def _signing_key(spec: Spec, target: Target, mail: Mail) -> DkimKey | None:
     """The key of the sender's domain; what comes from outside is passed on as it came."""
-    selector = dict(signed_domains(spec)).get(mail.sender_domain) if mail.login and signs(spec) else None
-    return key_of(target, mail.sender_domain, selector.selector) if selector else None
+    if not (mail.login and signs(spec)):
+        return None
+    return next((key for key in signing_keys(spec, target) if key.domain == mail.sender_domain), None)
 
 
 class _Walk:

@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from mailctl.components import dovecot, opendkim
-from mailctl.components.base import Action, ReloadKind
-from mailctl.components.service import Daemon, running_pid
+from mailctl.components.base import Action, Daemon, ReloadKind
+from mailctl.components.service import running_pid
 from mailctl.errors import MailctlError
 from mailctl.host import Completed
 from mailctl.target import DEBIAN_12

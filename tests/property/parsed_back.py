@@ -76,7 +76,6 @@ class Reader:
             "dovecot.conf": self._dovecot_conf,
             "aliases": self._aliases,
             "mailctl-quota-warning": _script,
-            "KeyTable": partial(_lines, separators=r"[\s:]"),
         }
         if name in named:
             return named[name]

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailctl.components.base import Action, ReloadKind, Staged, always_enabled, nothing_to_verify
+from mailctl.components.base import Action, Daemon, ReloadKind, Staged, always_enabled, nothing_to_verify
 from mailctl.components.certificate.pairs import check_pairs
 from mailctl.components.certificate.self_signed import ensure_self_signed
-from mailctl.components.service import Daemon
 from mailctl.errors import Problem
 from mailctl.host import Host
 from mailctl.spec.model import Spec

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 from mailctl.components.base import Action, ReloadKind, Staged
 from mailctl.components.dovecot.domain_quota import make_counters
-from mailctl.components.dovecot.live import daemon, perform, verify
+from mailctl.components.dovecot.live import daemon as daemon
+from mailctl.components.dovecot.live import perform as perform
+from mailctl.components.dovecot.live import verify as verify
 from mailctl.components.dovecot.users import render_users
 from mailctl.components.dovecot.view import (
     LOCAL_DELIVERY_AGENT,
@@ -28,20 +30,6 @@ from mailctl.spec.derive import hosts_mail, takes_logins
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
-
-__all__ = (
-    "NAME",
-    "action",
-    "build",
-    "check",
-    "daemon",
-    "enabled",
-    "perform",
-    "render",
-    "required_programs",
-    "required_users",
-    "verify",
-)
 
 NAME = "Dovecot"
 TEMPLATES = "dovecot/2.3"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailctl.components.base import Staged
-from mailctl.components.opendkim.view import key_table, signed_domains, signing_table, trusted_hosts
-from mailctl.dkim.keys import DkimKey, key_bits, key_of
+from mailctl.components.opendkim.view import signing_table, trusted_hosts
+from mailctl.dkim.key_table import key_table
+from mailctl.dkim.keys import DkimKey, key_bits, signed_domains
+from mailctl.dkim.states import current_key
 from mailctl.errors import MailctlError, Origin, Problem, Severity
 from mailctl.host import FileState, Host
 from mailctl.spec.model import Spec
@@ -19,8 +21,9 @@ WRITTEN_BY_ALL = 0o002
 def check_conf(host: Host, target: Target, staged: Staged) -> list[Problem]:
     """Words of opendkim -n, which opens the tables it finds named: here the staged ones."""
     conf = host.read(staged.path(target.opendkim_conf)) or b""
-    for path in (key_table(target), signing_table(target), trusted_hosts(target)):
-        conf = conf.replace(b"file:%s\n" % bytes(path), b"file:%s\n" % bytes(host.path(staged.path(path))))
+    places = {path: staged.path(path) for path in (signing_table(target), trusted_hosts(target))}
+    for path, place in {**places, key_table(target): key_table(target)}.items():
+        conf = conf.replace(b"file:%s\n" % bytes(path), b"file:%s\n" % bytes(host.path(place)))
     done = host.run(["opendkim", "-n", "-x", "/dev/stdin"], stdin=conf)
     origin = Origin(str(target.opendkim_conf))
     return [Problem(origin, "", line) for line in done.stderr.decode(errors="replace").splitlines()]
@@ -29,16 +32,17 @@ def check_conf(host: Host, target: Target, staged: Staged) -> list[Problem]:
 def check_keys(host: Host, spec: Spec, target: Target) -> Iterator[Problem]:
     """Keys OpenDKIM would refuse, with 451 for all mail; those of another length than asked for are kept."""
     for domain, dkim in signed_domains(spec):
-        key = key_of(target, domain, dkim.selector)
+        key = current_key(host, target, domain, dkim.selector)
         origin = spec.origin("domains", domain, "dkim")
         path = f"domains.{domain}.dkim"
-        for message, hint in _refusals(host, target, key):
+        for message, hint in refusals(host, target, key):
             yield Problem(origin, path, message, hint)
         if host.stat(key.path) is not None:
             yield from _length_problems(host, key, dkim.bits, origin, path)
 
 
-def _refusals(host: Host, target: Target, key: DkimKey) -> Iterator[tuple[str, str]]:
+def refusals(host: Host, target: Target, key: DkimKey) -> Iterator[tuple[str, str]]:
+    """Why OpenDKIM would not sign with `key`, each with its remedy."""
     state = host.stat(key.path)
     if state is None:
         yield f"the key {key.path} does not exist", "apply makes it"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mailctl.dkim.keys import key_of
-from mailctl.spec.model import Dkim, Spec
+from mailctl.dkim.key_table import key_table
+from mailctl.dkim.keys import signing_keys
+from mailctl.spec.model import Spec
 from mailctl.target import Target
 
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -38,25 +38,22 @@ class OpenDkimView:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRow:
-    """One row of KeyTable and SigningTable; the name of a key is that of its public key record."""
+class SigningRow:
+    """One row of SigningTable; `name` is that of a row in KeyTable: the name of a public key record."""
 
-    name: str
     domain: str
-    selector: str
-    path: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The rows of both tables."""
+class SigningRows:
+    """Which key signs for which domain."""
 
-    rows: tuple[KeyRow, ...]
+    rows: tuple[SigningRow, ...]
 
     @classmethod
-    def from_spec(cls, spec: Spec, target: Target) -> Keys:
-        keys = (key_of(target, domain, dkim.selector) for domain, dkim in signed_domains(spec))
-        return cls(tuple(KeyRow(key.record_name, key.domain, key.selector, str(key.path)) for key in keys))
+    def from_spec(cls, spec: Spec, target: Target) -> SigningRows:
+        return cls(tuple(SigningRow(key.domain, key.record_name) for key in signing_keys(spec, target)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +68,6 @@ class TrustedHosts:
         return cls(
             (*LOOPBACK, *(network.replace("[", "").replace("]", "") for network in spec.server.trusted_networks))
         )
-
-
-def signed_domains(spec: Spec) -> Iterator[tuple[str, Dkim]]:
-    """The domains whose mail is signed, by name."""
-    return ((domain, record.dkim) for domain, record in sorted(spec.domains.items()) if record.dkim)
-
-
-def key_table(target: Target) -> PurePosixPath:
-    return target.opendkim_dir / "KeyTable"
 
 
 def signing_table(target: Target) -> PurePosixPath:

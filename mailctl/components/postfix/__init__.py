@@ -8,26 +8,16 @@ Reload  postfix reload; a restart where the master reads a setting only once
 from __future__ import annotations
 
 from mailctl.components.base import always_enabled
-from mailctl.components.postfix.build import build
-from mailctl.components.postfix.check import check
-from mailctl.components.postfix.files import render
-from mailctl.components.postfix.service import NAME, action, daemon, perform, verify
+from mailctl.components.postfix.build import build as build
+from mailctl.components.postfix.check import check as check
+from mailctl.components.postfix.files import render as render
+from mailctl.components.postfix.service import NAME as NAME
+from mailctl.components.postfix.service import action as action
+from mailctl.components.postfix.service import daemon as daemon
+from mailctl.components.postfix.service import perform as perform
+from mailctl.components.postfix.service import verify as verify
 from mailctl.spec.model import Spec
 from mailctl.target import Target
-
-__all__ = [
-    "NAME",
-    "action",
-    "build",
-    "check",
-    "daemon",
-    "enabled",
-    "perform",
-    "render",
-    "required_programs",
-    "required_users",
-    "verify",
-]
 
 enabled = always_enabled
 

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailctl.components.base import Action, ReloadKind
+from mailctl.components.base import Action, Daemon, ReloadKind
 from mailctl.components.postfix.cf import main_parameters, master_services
 from mailctl.components.postfix.dialogue import SMTP_PORT, server_faults
 from mailctl.components.postfix.files import MAIN_CF, MASTER_CF
-from mailctl.components.service import (
-    Daemon,
-    has_systemd,
-    run,
-    running_pid,
-    systemctl,
-    wait_until,
-    wait_until_running,
-    wait_until_stopped,
-)
+from mailctl.components.service import LOG_HINT, Commands, drive, running_pid, wait_until, wait_until_running
 from mailctl.errors import MailctlError, Origin, Problem, Severity
 from mailctl.host import Host
 from mailctl.spec.derive import takes_logins
@@ -26,7 +17,6 @@ from mailctl.target import Target, Version
 from mailctl.tree import Tree
 
 NAME = "Postfix"
-LOG_HINT = "the mail log says why"
 SUBMISSION_PORT = 587
 GREETING = b"220"
 # The master reads these once, when it starts.
@@ -67,13 +57,12 @@ def perform(host: Host, target: Target, action: Action) -> None:
         MailctlError: it did not come back.
     """
     process = daemon(target)
-    is_running = running_pid(host, process) is not None
-    if action.kind is ReloadKind.RESTART:
-        _restart(host, target, process, is_running)
-    elif action.kind is ReloadKind.RELOAD and is_running:
-        _control(host, target, process, "reload")
-    else:
+    is_stopped = running_pid(host, process) is None
+    if action.kind is ReloadKind.NOTHING or (action.kind is ReloadKind.RELOAD and is_stopped):
         return
+    control = ("postfix", "-c", target.postfix_dir)
+    start, reload, stop = ((*control, verb) for verb in ("start", "reload", "stop"))
+    drive(host, process, action.kind, Commands(start, lambda pid: reload, lambda pid: stop))
     wait_until_running(host, process)
     if not _answers(host, SMTP_PORT):
         raise MailctlError("Postfix does not answer on port 25", hint=LOG_HINT)
@@ -106,23 +95,6 @@ def daemon(target: Target) -> Daemon:
     """The master process, and the unit whose state counts."""
     unit = "postfix.service" if target.postfix_version >= FIRST_WITH_ONE_UNIT else "postfix@-.service"
     return Daemon(NAME, unit, "master", target.postfix_queue_dir / "pid/master.pid")
-
-
-def _restart(host: Host, target: Target, daemon: Daemon, is_running: bool) -> None:
-    if has_systemd(host):
-        systemctl(host, "restart", daemon)
-        return
-    if is_running:
-        _control(host, target, daemon, "stop")
-        wait_until_stopped(host, daemon)
-    _control(host, target, daemon, "start")
-
-
-def _control(host: Host, target: Target, daemon: Daemon, verb: str) -> None:
-    if has_systemd(host):
-        systemctl(host, verb, daemon)
-    else:
-        run(host, ["postfix", "-c", target.postfix_dir, verb], f"Postfix did not {verb}", LOG_HINT)
 
 
 def _answers(host: Host, port: int) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from mailctl.dkim.keys import DkimKey, key_of, public_key_record
+from mailctl.dkim.keys import DkimKey, public_key_record
+from mailctl.dkim.states import current_key
 from mailctl.host import LocalHost
 from mailctl.probe.arena import Arena
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
@@ -30,7 +31,7 @@ def _own(arena: Arena) -> Iterator[Attempt]:
     spec, files = require_inside(arena)
     logins = {login.rpartition("@")[2]: login for login in arena.subject.passwords}
     keys = [
-        key_of(arena.target, domain, record.dkim.selector)
+        current_key(files, arena.target, domain, record.dkim.selector)
         for domain, record in spec.domains.items()
         if record.dkim and domain in logins
     ]
@@ -63,8 +64,12 @@ def verify_signature(content: bytes, key: DkimKey, record: str) -> None:
 
     Raises:
         RefutedError: it is not, or does not.
+        CannotTellError: the library that verifies is not there.
     """
-    import dkim
+    try:
+        import dkim
+    except ModuleNotFoundError as error:
+        raise CannotTellError("dkimpy is not installed: pip install 'mailctl[dkim]'") from error
 
     verifier = dkim.DKIM(content)
     if not any(name.lower() == b"dkim-signature" for name, _ in verifier.headers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import dns.rrset
@@ -11,7 +12,9 @@ import pytest
 
 from mailctl.components import opendkim
 from mailctl.components.base import Staged
-from mailctl.dkim.keys import key_bits, key_of, public_key_record
+from mailctl.dkim.key_table import key_table
+from mailctl.dkim.keys import ensure_key, key_bits, key_of, public_key_record
+from mailctl.dkim.states import KeyState, write_states
 from mailctl.errors import Problem, Severity
 from mailctl.host import LocalHost
 from mailctl.spec.load import load_spec
@@ -153,5 +156,28 @@ def test_opendkim_itself_reads_the_staged_files(stage: Stage) -> None:
 
 
 def test_a_staged_table_that_is_missing_is_found(stage: Stage) -> None:
-    stage.host.path(stage.staged.path(DEBIAN_12.opendkim_dir / "KeyTable")).unlink()
+    stage.host.path(stage.staged.path(DEBIAN_12.opendkim_dir / "SigningTable")).unlink()
+    assert "SigningTable" in stage.check()[0].message
+
+
+def test_a_key_table_that_is_missing_is_found(stage: Stage) -> None:
+    stage.host.path(key_table(DEBIAN_12)).unlink()
     assert "KeyTable" in stage.check()[0].message
+
+
+def test_a_key_that_took_over_signs_instead_of_the_one_the_spec_names(stage: Stage) -> None:
+    """And the key the spec names is not made anew once it was deleted."""
+    new = key_of(DEBIAN_12, "example.org", "s2026b")
+    ensure_key(stage.host, DEBIAN_12, new, 2048)
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    old = KeyState(KEY, long_ago, long_ago, long_ago, long_ago, long_ago, replaced_by="s2026b")
+    write_states(stage.host, DEBIAN_12, "example.org", [old, KeyState(new, long_ago, long_ago)])
+    stage.key_file.unlink()
+    stage.build(stage.spec)
+    assert stage.check() == []
+    assert not stage.key_file.exists()
+    rows = stage.host.path(key_table(DEBIAN_12)).read_text().splitlines()[1:]
+    assert rows == [
+        f"s2026a._domainkey.example.org example.org:s2026b:{new.path}",
+        f"s2026b._domainkey.example.org example.org:s2026b:{new.path}",
+    ]

@@ -47,7 +47,7 @@ def test_a_backup_mx_and_a_server_without_dkim_run_no_signer(tmp_path: Path) -> 
 def test_a_further_domain_is_a_reload() -> None:
     found = opendkim.action(tree_of("one-domain"), tree_of("several"))
     assert found.kind is ReloadKind.RELOAD
-    assert "KeyTable" in found.reason
+    assert "SigningTable" in found.reason
 
 
 def test_the_first_apply_is_a_restart() -> None:
