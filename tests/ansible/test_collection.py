@@ -22,12 +22,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(installed: Path, *command: str | Path) -> str:
-    """What a program prints that finds the installed collection, away from the checkout."""
-    environment = os.environ | {"PYTHONPATH": str(installed), "NO_COLOR": "1"}
-    argv = [PROGRAMS / command[0], *command[1:]]
-    done = subprocess.run(argv, cwd=installed, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
+def run(folder: Path, *command: str | Path) -> str:
+    """What a program prints in `folder`, where it finds the installed collection and not the checkout."""
+    path = f"{PROGRAMS}:{os.environ['PATH']}"
+    environment = os.environ | {"PYTHONPATH": str(folder), "PATH": path, "HOME": str(folder), "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     return done.stdout
 
 

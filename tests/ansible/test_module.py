@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 CHECKOUT = Path(__file__).parents[2]
 MODULE = CHECKOUT / "roles/mailctl/library/mailctl.py"
@@ -226,3 +228,24 @@ def test_parameters_that_make_no_sense_together(run: Run) -> None:
     assert "root is for check mode" in run(root="/tmp", content=SPEC)["msg"]
     assert "files needs content" in run(files=SECRETS)["msg"]
     assert "there is no spec" in run(spec="/nonexistent/mailctl.yml")["msg"]
+
+
+def test_every_parameter_is_documented_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace = runpy.run_path(str(MODULE))
+    taken: dict[str, Any] = {}
+
+    class Taken(Exception):  # noqa: N818 - no error
+        pass
+
+    def take(argument_spec: dict[str, Any], **_: Any) -> None:
+        taken.update(argument_spec)
+        raise Taken
+
+    monkeypatch.setitem(namespace["main"].__globals__, "AnsibleModule", take)
+    with pytest.raises(Taken):
+        namespace["main"]()
+    documented = yaml.safe_load(namespace["DOCUMENTATION"])["options"]
+    parts = ("type", "elements", "default")
+    assert {name: {part: each.get(part) for part in parts} for name, each in documented.items()} == {
+        name: {part: each.get(part) for part in parts} for name, each in taken.items()
+    }

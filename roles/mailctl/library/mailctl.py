@@ -161,7 +161,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 MARKERS = {"add": "+", "change": "~", "remove": "-"}
-PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
 
 
 def main() -> None:
