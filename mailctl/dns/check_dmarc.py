@@ -1,4 +1,8 @@
-"""DMARC: one readable record, as strict as the spec wants, whose reports arrive; RFC 7489."""
+"""DMARC: one readable record, as strict as the spec wants, whose reports arrive; RFC 7489, RFC 9989.
+
+Where the two differ, what both kinds of receivers follow counts: `p=` must be there, `pct=` and its successor `t=y`
+both weaken a policy. Their searches for the organisational domain differ only for names without a record of their own.
+"""
 
 from __future__ import annotations
 
@@ -72,8 +76,8 @@ def _check_text(
         return
     if STRICTNESS.index(policy) < STRICTNESS.index(wanted):
         yield verdict(Check.DMARC_WEAKER, f"the policy is {policy}, and the spec wants {wanted}")
-    if percent < 100:
-        yield verdict(Check.DMARC_PARTIAL, f"pct={percent}")
+    if percent < 100 or tags.get("t") == "y":
+        yield verdict(Check.DMARC_PARTIAL, f"pct={percent}" if percent < 100 else "t=y")
     if "rua" not in tags:
         yield verdict(Check.DMARC_NO_REPORTS, "no rua=")
     elif not is_inherited:

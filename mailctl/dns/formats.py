@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
@@ -76,14 +77,20 @@ def _octodns_zone(zone: str, records: Iterable[Record]) -> Iterator[str]:
     by_name: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         by_name[record.name.removesuffix(zone).removesuffix(".")][record.rdtype].append(record)
-    for name, by_type in sorted(by_name.items()):
+    # octoDNS refuses names and keys out of order.
+    for name, by_type in sorted(by_name.items(), key=lambda item: _natural(item[0])):
         yield f"{json.dumps(name)}:"
         for rdtype, same in sorted(by_type.items()):
-            yield f"- type: {rdtype}"
-            yield f"  ttl: {same[0].ttl}"
+            yield f"- ttl: {same[0].ttl}"
+            yield f"  type: {rdtype}"
             yield "  values:"
             # JSON is YAML: a quoted scalar or a mapping on one line, whatever it holds.
-            yield from (f"  - {json.dumps(OCTODNS_VALUES[rdtype](record.value))}" for record in same)
+            yield from (f"  - {json.dumps(OCTODNS_VALUES[rdtype](record.value), sort_keys=True)}" for record in same)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts `s9` before `s10`."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _octodns_mx(value: str) -> Mapping[str, Any]:

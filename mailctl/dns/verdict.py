@@ -128,7 +128,11 @@ class Check(Enum):
     DMARC_MULTIPLE = ("dmarc-multiple", Level.FAIL, "two DMARC records count as none")
     DMARC_INVALID = ("dmarc-invalid", Level.FAIL, "receivers ignore a record they cannot read")
     DMARC_WEAKER = ("dmarc-weaker", Level.WARN, "receivers are more lenient than the spec wants")
-    DMARC_PARTIAL = ("dmarc-partial", Level.WARN, "pct below 100 lets part of forged mail through")
+    DMARC_PARTIAL = (
+        "dmarc-partial",
+        Level.WARN,
+        "pct below 100 or t=y lets forged mail through",
+    )
     DMARC_NO_REPORTS = ("dmarc-no-reports", Level.WARN, "without rua= nobody tells you who sends as the domain")
     DMARC_REPORTS_REFUSED = ("dmarc-reports-refused", Level.WARN, "reports go elsewhere only where that domain agrees")
 

@@ -140,3 +140,9 @@ def test_a_silent_resolver_ends_in_unknown_within_the_deadline(tmp_path: Path, m
     assert {verdict.level for verdict in verdicts} == {Level.UNKNOWN}
     assert {verdict.domain for verdict in verdicts} == {"example.org", "parked.example", "mx1.example.org"}
     assert took < 10
+
+
+def test_the_page_names_every_verdict() -> None:
+    page = (FOLDER.parents[1] / "docs/dns.md").read_text()
+    rows = {f"| `{check.code}` | {check.level} | {check.why} |" for check in Check}
+    assert rows <= set(page.splitlines())
