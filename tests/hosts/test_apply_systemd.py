@@ -147,9 +147,6 @@ def test_unconfirmed_it_is_undone_after_the_connection_was_lost(server: MailServ
         assert session.stdout is not None
         assert any("applied" in line for line in session.stdout)
         session.kill()
-    assert server.code_for(NEW) == 250
-    assert server.code_for(UNKNOWN) == 450
-    assert re.search(r"run-\w+\.timer", server.host.run("systemctl", "list-timers", "--no-pager").stdout)
     wait_until_undone(server)
     assert server.files() == before
     assert server.code_for(UNKNOWN) == 550
@@ -171,6 +168,9 @@ def test_unconfirmed_it_is_undone_by_a_reboot(server: MailServer, lab: Lab) -> N
     before = server.files()
     server.apply(AFTER, "--confirm-within", "1h")
     assert server.files() != before
+    assert server.code_for(NEW) == 250
+    assert server.code_for(UNKNOWN) == 450
+    assert re.search(r"run-\w+\.timer", server.host.run("systemctl", "list-timers", "--no-pager").stdout)
     lab.reboot(server.host)
     assert not server.journal()
     assert server.files() == before
@@ -182,8 +182,9 @@ def test_unconfirmed_it_is_undone_by_a_reboot(server: MailServer, lab: Lab) -> N
 
 def test_of_confirmation_and_deadline_exactly_one_wins(server: MailServer) -> None:
     before = server.files()
-    server.apply(AFTER, "--confirm-within", "10s")
-    deadline = next(record["deadline"] for record in records(server) if "deadline" in record)
+    server.apply(AFTER, "--confirm-within", "20s")
+    # A slow host may have undone it by now: then the deadline has won.
+    deadline = next((record["deadline"] for record in records(server) if "deadline" in record), 0)
     time.sleep(max(deadline - time.time() - 0.3, 0))
     confirmed = server.host.run("mailctl", "confirm", check=False).returncode == 0
     wait_until_undone(server)
