@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mailctl.dns.answer import Answer, Outcome
@@ -17,7 +17,8 @@ MOST_MX = 10  # names of one mx mechanism, section 4.6.4
 # Receivers stop at 10; we go on, so that the number is known, but not into a trap.
 TRAP = 50
 
-_MACRO = re.compile(r"%\{([slodiphcrtv])(\d*)(r?)([.+,/_=-]*)\}|%([%_-])", re.I)
+_NEEDS_CLIENT = re.compile(r"%\{[iv]", re.IGNORECASE)
+_MACRO = re.compile(r"%\{([slodiphv])(\d*)(r?)([.+,/_=-]*)\}|%([%_-])", re.I)
 
 
 class TempError(Exception):
@@ -61,6 +62,8 @@ class Evaluation:
                 return mechanism.result
         if record.redirect and record.ends_in is None:
             self._count(record.redirect)
+            if self._needs_client(record.redirect):
+                return Result.NEUTRAL
             result = self._of_domain(self._expand(record.redirect, domain))
             if result is Result.NONE:
                 raise PermError(f"redirect={record.redirect}: no SPF record there")
@@ -82,9 +85,10 @@ class Evaluation:
             case "ip4" | "ip6":
                 return self.client is not None and mechanism.network is not None and self.client in mechanism.network
         self._count(mechanism.text)
-        name = self._expand(mechanism.value or domain, domain)
-        if "%" in name:
-            return False  # depends on a client we do not have
+        value = mechanism.value or domain
+        if self._needs_client(value):
+            return False
+        name = self._expand(value, domain)
         match mechanism.name:
             case "include":
                 result = self._of_domain(name)
@@ -133,29 +137,25 @@ class Evaluation:
             raise TempError(answer)
         return answer
 
+    def _needs_client(self, text: str) -> bool:
+        """Whether a name depends on a client we do not have."""
+        return self.client is None and _NEEDS_CLIENT.search(text) is not None
+
     def _expand(self, text: str, domain: str) -> str:
-        """Macros of section 7, for mail from postmaster@domain; what needs a client stays where there is none."""
+        """Macros of section 7, for mail from postmaster@domain by a client that calls itself by that domain."""
+        values = {"s": f"postmaster@{domain}", "l": "postmaster", "p": "unknown"} | dict.fromkeys("odh", domain)
+        if self.client is not None:
+            is_ipv4 = self.client.version == 4
+            values["i"] = str(self.client) if is_ipv4 else ".".join(self.client.exploded.replace(":", ""))
+            values["v"] = "in-addr" if is_ipv4 else "ip6"
+        return _MACRO.sub(lambda match: _macro_value(match, values), text).lower().rstrip(".")
 
-        def value(match: re.Match[str]) -> str:
-            if match[5]:
-                return {"%": "%", "_": " ", "-": "%20"}[match[5]]
-            known = {
-                "s": f"postmaster@{domain}",
-                "l": "postmaster",
-                "o": domain,
-                "d": domain,
-                "h": domain,
-                "p": "unknown",
-            }
-            if self.client is not None:
-                dotted = (
-                    ".".join(self.client.exploded.replace(":", "")) if self.client.version == 6 else str(self.client)
-                )
-                known |= {"i": dotted, "v": "in-addr" if self.client.version == 4 else "ip6"}
-            if match[1].lower() not in known:
-                return match[0]
-            parts = re.split(f"[{re.escape(match[4] or '.')}]", known[match[1].lower()])
-            parts = parts[::-1] if match[3] else parts
-            return ".".join(parts[-int(match[2]) :] if match[2] else parts)
 
-        return _MACRO.sub(value, text).lower().rstrip(".")
+def _macro_value(match: re.Match[str], values: Mapping[str, str]) -> str:
+    letter, count, is_reversed, delimiters, escape = match.groups()
+    if escape:
+        return {"%": "%", "_": " ", "-": "%20"}[escape]
+    parts = re.split(f"[{re.escape(delimiters or '.')}]", values[letter.lower()])
+    if is_reversed:
+        parts.reverse()
+    return ".".join(parts[-int(count) :] if count else parts)
