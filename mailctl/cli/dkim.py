@@ -145,10 +145,11 @@ def verify(session: Session, file: BinaryIO, key_file: Path | None, nameserver: 
     from mailctl.dkim.arc import verify_arc
     from mailctl.dkim.message import LARGEST_MESSAGE
     from mailctl.dkim.verify import verify_message
+    from mailctl.dns.suffix import organisational_domain
 
     find_key = _key_finder(key_file, nameserver)
     content = file.read(LARGEST_MESSAGE + 1)
-    found = verify_message(content, find_key, now())
+    found = verify_message(content, find_key, now(), organisational_domain)
     arc = verify_arc(content, find_key)
     session.emit("\n".join(_lines(found, arc)), _as_json(found, arc))
     return ExitCode.OK if found.is_verified else ExitCode.FAILED

@@ -97,7 +97,7 @@ class Rotation:
     def verify_all(self) -> None:
         """What the world says of all mail on its way, with the records it sees now."""
         for file in self.mails:
-            (signature,) = verify_message(file.read_bytes(), self._find_key, datetime.now(UTC)).signatures
+            (signature,) = verify_message(file.read_bytes(), self._find_key, datetime.now(UTC), str).signatures
             assert signature.verdict is Verdict.PASS, signature
 
     def _find_key(self, name: str) -> KeyAnswer:
