@@ -157,9 +157,11 @@ def test_an_apply_and_a_rollback_keep_the_key_that_signs(rotation: Rotation) -> 
     assert plan.returncode == 0, plan.stdout
     changed = rotation.lab.spec_file.with_name("changed.yml")
     changed.write_text(rotation.lab.spec_file.read_text() + "    aliases: {info: [ali]}\n")
-    assert rotation.lab.mailctl("apply", "-y", "-f", str(changed)).returncode == 0
+    applied = rotation.lab.mailctl("apply", "-y", "-f", str(changed))
+    assert applied.returncode == 0, applied.stderr
     assert rotation.send() == new
-    assert rotation.lab.mailctl("rollback", "-y").returncode == 0
+    undone = rotation.lab.mailctl("rollback", "-y")
+    assert undone.returncode == 0, undone.stderr
     assert rotation.send() == new
     assert not rotation.lab.sandbox.path("/etc/dkimkeys/example.org/s2026a.private").exists()
 
@@ -201,6 +203,7 @@ def test_a_timer_that_is_killed_goes_on_next_time(rotation: Rotation) -> None:
             process.send_signal(signal.SIGKILL)
             process.wait()
         rotation.send()
-    assert rotation.lab.mailctl(*command[1:]).returncode == 0
+    ended = rotation.lab.mailctl(*command[1:])
+    assert ended.returncode == 0, ended.stderr
     assert rotation.lab.wait_for(lambda: rotation.send() != before or None, "the new key does not sign")
     assert list(rotation.stages().values()).count(Stage.SIGNING) == 1
