@@ -157,7 +157,7 @@ def test_an_apply_and_a_rollback_keep_the_key_that_signs(rotation: Rotation) -> 
     assert plan.returncode == 0, plan.stdout
     changed = rotation.lab.spec_file.with_name("changed.yml")
     changed.write_text(rotation.lab.spec_file.read_text() + "    aliases: {info: [ali]}\n")
-    applied = rotation.lab.mailctl("apply", "-y", "-f", str(changed))
+    applied = rotation.lab.mailctl("apply", "-y", "--no-canary", "-f", str(changed))
     assert applied.returncode == 0, applied.stderr
     assert rotation.send() == new
     undone = rotation.lab.mailctl("rollback", "-y")
