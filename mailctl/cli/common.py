@@ -48,7 +48,7 @@ class Session:
 
     def find_spec(self) -> Path:
         """The spec file: `-f`, MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml."""
-        from mailctl.spec.load import find_spec
+        from mailctl.spec.find import find_spec
 
         return find_spec(self.spec_file)
 
