@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mailctl.components import opendkim
 from mailctl.components.base import Action, ReloadKind
@@ -39,7 +39,7 @@ from mailctl.dkim.states import (
 )
 from mailctl.errors import MailctlError
 from mailctl.host import Host, create_whole
-from mailctl.spec.model import Dkim
+from mailctl.spec.model import Dkim, Spec
 from mailctl.target import Target
 
 PAUSE = 0.2  # seconds between two questions to the signer
@@ -64,19 +64,13 @@ class World:
 NOBODY = World(lambda name: (), lambda domain: "")
 
 
-def steps_ahead(states: Sequence[KeyState], dkim: Dkim, now: datetime) -> tuple[str, tuple[Step, ...]]:
-    """The selector that signs for a domain, and the steps ahead of its keys."""
-    current = successor(states, dkim.selector)
-    rotate_after = timedelta(seconds=dkim.rotate) if dkim.rotate else None
-    return current, next_steps(settle(states, current, now), current, now, rotate_after)
-
-
 class DomainKeys:
     """The keys of one domain, as they are and as steps leave them."""
 
-    def __init__(self, host: Host, target: Target, domain: str, dkim: Dkim, now: datetime) -> None:
+    def __init__(self, host: Host, target: Target, spec: Spec, domain: str, dkim: Dkim, now: datetime) -> None:
         self.host = host
         self.target = target
+        self.spec = spec
         self.domain = domain
         self.dkim = dkim
         self.now = now.replace(microsecond=0)
@@ -95,7 +89,7 @@ class DomainKeys:
             replace(step, kind=StepKind.GENERATE)
             if step.kind is StepKind.SIGN and not self._is_made(self.key(step.selector))
             else step
-            for step in steps_ahead(self.states, self.dkim, self.now)[1]
+            for step in next_steps(self.spec, self.domain, self.states, self.now)
         )
 
     def _is_made(self, key: DkimKey) -> bool:

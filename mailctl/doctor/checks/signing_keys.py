@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from mailctl.apply.keys import steps_ahead
 from mailctl.components import opendkim
 from mailctl.components.opendkim.check import refusals
 from mailctl.components.service import running_pid
 from mailctl.dkim.key_table import key_table, render_key_table
 from mailctl.dkim.keys import key_of, signed_domains
-from mailctl.dkim.rotation import Step, StepKind
-from mailctl.dkim.states import KeyState, list_keys, read_states
+from mailctl.dkim.rotation import Step, StepKind, next_steps
+from mailctl.dkim.states import KeyState, list_keys, read_states, successor
 from mailctl.doctor.model import Finding, Patient, fail, ok, skip, warn
 from mailctl.errors import MailctlError
 from mailctl.probe.signer import selector_in_use
@@ -33,9 +32,13 @@ def look(patient: Patient, spec: Spec) -> Iterator[Finding]:
     ages: list[int] = []
     for domain, dkim in signed_domains(spec):
         states = read_states(patient.host, patient.target, domain)
-        current, steps = steps_ahead(states, dkim, patient.now)
+        current = successor(states, dkim.selector)
         found += _key_problems(patient, domain, current)
-        found += (finding for step in steps for finding in _overdue(patient, domain, states, step))
+        found += (
+            finding
+            for step in next_steps(spec, domain, states, patient.now)
+            for finding in _overdue(patient, domain, step)
+        )
         if len(ages) < MOST_ASKED:
             found += _signer_problems(patient, domain, current)
         state = next((each for each in states if each.key.selector == current), None)
@@ -73,7 +76,7 @@ def _signer_problems(patient: Patient, domain: str, selector: str) -> Iterator[F
         yield fail(f"{domain} signer", text, "systemctl reload opendkim; if that does not help: mailctl apply")
 
 
-def _overdue(patient: Patient, domain: str, states: tuple[KeyState, ...], step: Step) -> Iterator[Finding]:
+def _overdue(patient: Patient, domain: str, step: Step) -> Iterator[Finding]:
     if step.due is None or patient.now < step.due + PATIENCE:
         return
     days = (patient.now - step.due).days
