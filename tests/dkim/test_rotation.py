@@ -230,7 +230,7 @@ def test_without_the_signer_running_the_table_waits_for_its_start(signer: Memory
 
 
 def test_a_signer_that_does_not_obey_is_told_again(signer: MemorySigner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailctl.components.service.LONGEST_START", 0.0)
+    monkeypatch.setattr("mailctl.apply.keys.wait_until", lambda holds, pause: holds())
     signer.step()
     signer.publish()
     deaf = World(signer.look, lambda domain: "s2026a")
