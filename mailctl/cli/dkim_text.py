@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mailctl.dkim.states import Stage
 
 if TYPE_CHECKING:
-    from mailctl.apply.rotate import Rotation, Waiting
+    from mailctl.apply.keys import Waiting
+    from mailctl.apply.rotate import Rotation
     from mailctl.cli.common import Session
     from mailctl.dkim.rotation import Step
     from mailctl.dkim.states import KeyState
@@ -53,7 +54,7 @@ def show_records(session: Session, states: Sequence[KeyState]) -> None:
 
 def show_status(session: Session, spec: Spec, target: Target, now: datetime) -> None:
     """The keys of every signed domain, and what comes next."""
-    from mailctl.apply.rotate import steps_ahead
+    from mailctl.apply.keys import steps_ahead
     from mailctl.dkim.keys import signed_domains
     from mailctl.dkim.states import read_states
 

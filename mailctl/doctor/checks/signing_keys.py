@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from mailctl.apply.rotate import steps_ahead
+from mailctl.apply.keys import steps_ahead
 from mailctl.components.opendkim.check import refusals
 from mailctl.dkim.key_table import key_table, render_key_table
 from mailctl.dkim.keys import key_of, signed_domains
