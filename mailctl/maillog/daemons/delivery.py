@@ -49,6 +49,7 @@ _KNOWN = (
         b"initializing the client-side TLS engine",
         b"server certificate verification failed for ",
         b"Cannot start TLS: ",
+        b"TLS is required, but ",
     ),
     *(b"certificate ", b"send attr ", b"breaking line ", b"looking for ", b"mailbox ", b"command ", b"no "),
 )
