@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mailctl.components import opendkim
 from mailctl.components.base import Action, ReloadKind
@@ -39,7 +39,7 @@ from mailctl.dkim.states import (
 )
 from mailctl.errors import MailctlError
 from mailctl.host import Host, create_whole
-from mailctl.spec.model import Dkim
+from mailctl.spec.model import Dkim, Spec
 from mailctl.target import Target
 
 PAUSE = 0.2  # seconds between two questions to the signer
@@ -64,19 +64,13 @@ class World:
 NOBODY = World(lambda name: (), lambda domain: "")
 
 
-def steps_ahead(states: Sequence[KeyState], dkim: Dkim, now: datetime) -> tuple[str, tuple[Step, ...]]:
-    """The selector that signs for a domain, and the steps ahead of its keys."""
-    current = successor(states, dkim.selector)
-    rotate_after = timedelta(seconds=dkim.rotate) if dkim.rotate else None
-    return current, next_steps(settle(states, current, now), current, now, rotate_after)
-
-
 class DomainKeys:
     """The keys of one domain, as they are and as steps leave them."""
 
-    def __init__(self, host: Host, target: Target, domain: str, dkim: Dkim, now: datetime) -> None:
+    def __init__(self, host: Host, target: Target, spec: Spec, domain: str, dkim: Dkim, now: datetime) -> None:
         self.host = host
         self.target = target
+        self.spec = spec
         self.domain = domain
         self.dkim = dkim
         self.now = now.replace(microsecond=0)
@@ -95,7 +89,7 @@ class DomainKeys:
             replace(step, kind=StepKind.GENERATE)
             if step.kind is StepKind.SIGN and not self._is_made(self.key(step.selector))
             else step
-            for step in steps_ahead(self.states, self.dkim, self.now)[1]
+            for step in next_steps(self.spec, self.domain, self.states, self.now)
         )
 
     def _is_made(self, key: DkimKey) -> bool:
@@ -136,10 +130,11 @@ class DomainKeys:
             yield "the rotation before is to end first; `mailctl dkim keygen` starts another at once"
 
     def settle(self) -> None:
-        """Keep what the spec changed: which key signs, and since when another does not."""
+        """Keep what the spec changed: which key signs, and since when another does not; mend KeyTable."""
         settled = settle(self.states, self.current, self.now)
+        if self._write_table(settled) and self._is_served():
+            self._reload()
         if settled != self.states:
-            self._write_table(settled)
             self._keep(settled)
 
     def make(self, step: Step, world: World) -> None:
@@ -161,6 +156,7 @@ class DomainKeys:
         if selector not in {state.key.selector for state in self.states}:
             self._keep((*self.states, KeyState(self.key(selector), self.now)))
         ensure_key(self.host, self.target, self.key(selector), bits)
+        self._write_table(self.states)
 
     def rest(self, auto: bool) -> tuple[Waiting, ...]:
         """The steps after one was made, the DNS not asked again."""
@@ -179,14 +175,17 @@ class DomainKeys:
         self._write_table(states)
         # A signer that does not run reads the table when it starts.
         if self._is_served():
-            opendkim.perform(self.host, self.target, Action(opendkim.NAME, ReloadKind.RELOAD, "KeyTable changed"))
+            self._reload()
             self._require_signature(selector, world)
         self._keep(states)
         self.current = selector
 
-    def _write_table(self, states: Sequence[KeyState]) -> None:
+    def _reload(self) -> None:
+        opendkim.perform(self.host, self.target, Action(opendkim.NAME, ReloadKind.RELOAD, "KeyTable changed"))
+
+    def _write_table(self, states: Sequence[KeyState]) -> bool:
         others = [state for state in list_keys(self.host, self.target) if state.key.domain != self.domain]
-        write_key_table(self.host, self.target, sorted([*others, *states], key=lambda state: state.key.domain))
+        return write_key_table(self.host, self.target, sorted([*others, *states], key=lambda state: state.key.domain))
 
     def _is_served(self) -> bool:
         return self.host.is_live() and running_pid(self.host, opendkim.daemon(self.target)) is not None

@@ -52,7 +52,7 @@ def rotate(host: Host, target: Target, spec: Spec, domain: str, now: datetime, w
     dkim = require_signed(spec, domain)
     prepare_state_dir(host, target)
     with host.lock(lock_path(target)):
-        keys = DomainKeys(host, target, domain, dkim, now)
+        keys = DomainKeys(host, target, spec, domain, dkim, now)
         keys.require_applied()
         keys.settle()
         waiting: list[Waiting] = []
@@ -95,7 +95,7 @@ def generate(host: Host, target: Target, spec: Spec, domain: str, now: datetime,
     dkim = require_signed(spec, domain)
     prepare_state_dir(host, target)
     with host.lock(lock_path(target)):
-        keys = DomainKeys(host, target, domain, dkim, now)
+        keys = DomainKeys(host, target, spec, domain, dkim, now)
         pending = [state for state in keys.states if state.stage is Stage.PENDING]
         if pending and selector not in ("", pending[0].key.selector):
             raise UsageError(

@@ -10,12 +10,12 @@ import pytest
 from mailctl.apply.keys import World
 from mailctl.apply.rotate import generate, rotate
 from mailctl.components import opendkim
-from mailctl.dkim.key_table import key_table
+from mailctl.dkim.key_table import key_table, render_key_table
 from mailctl.dkim.keys import key_of
-from mailctl.dkim.rotation import Sighting, StepKind, next_selector, not_published, not_revoked
-from mailctl.dkim.states import KeyState, Stage, read_states
+from mailctl.dkim.rotation import Sighting, StepKind, flight_time, next_selector, not_published, not_revoked
+from mailctl.dkim.states import KeyState, Stage, list_keys, read_states
 from mailctl.errors import BusyError, MailctlError, UsageError
-from mailctl.spec.model import Spec
+from mailctl.spec.model import PostfixSettings, Spec
 from mailctl.target import DEBIAN_12
 from mailctl.tree import Tree
 from tests.dkim.memory_signer import DOMAIN, SPEC, MemorySigner
@@ -23,6 +23,7 @@ from tests.memory_host import PowerCut
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+ONE_ROTATION = 14  # days: made, published, a week in flight, emptied
 DAYS = 60  # a key of 30 days is replaced, retired and deleted within
 
 
@@ -33,6 +34,11 @@ def signer() -> MemorySigner:
 
 def stages(signer: MemorySigner) -> dict[str, Stage]:
     return {state.key.selector: state.stage for state in read_states(signer.host, DEBIAN_12, DOMAIN)}
+
+
+def is_table_right(signer: MemorySigner) -> bool:
+    wanted = render_key_table(DEBIAN_12, list_keys(signer.host, DEBIAN_12))
+    return signer.host.read(key_table(DEBIAN_12)) == wanted
 
 
 def live(signer: MemorySigner, days: int) -> list[StepKind]:
@@ -49,6 +55,7 @@ def live(signer: MemorySigner, days: int) -> list[StepKind]:
             done.append(found.done.kind)
         signer.send()
         assert signer.unverifiable() == []
+        assert found is None or is_table_right(signer)
         signer.now += DAY
         assert signer.unverifiable() == []
         signer.publish()
@@ -66,13 +73,13 @@ def test_a_full_rotation_leaves_no_gap(signer: MemorySigner) -> None:
 def test_power_lost_at_any_moment_converges_without_a_gap() -> None:
     whole = MemorySigner(START)
     whole.host.effects = 0
-    live(whole, DAYS)
+    live(whole, ONE_ROTATION)
     effects = whole.host.effects
-    assert effects > 40
+    assert effects > 25
     for effect in range(1, effects + 1):
         signer = MemorySigner(START)
         signer.host.break_at(effect, PowerCut())
-        live(signer, DAYS + 5)
+        live(signer, ONE_ROTATION + 5)
         found = stages(signer)
         assert found["s2026a"] is Stage.DELETED, effect
         assert list(found.values()).count(Stage.SIGNING) == 1, effect
@@ -229,7 +236,7 @@ def test_without_the_signer_running_the_table_waits_for_its_start(signer: Memory
 
 
 def test_a_signer_that_does_not_obey_is_told_again(signer: MemorySigner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailctl.components.service.LONGEST_START", 0.0)
+    monkeypatch.setattr("mailctl.apply.keys.wait_until", lambda holds, pause: holds())
     signer.step()
     signer.publish()
     deaf = World(signer.look, lambda domain: "s2026a")
@@ -238,6 +245,14 @@ def test_a_signer_that_does_not_obey_is_told_again(signer: MemorySigner, monkeyp
     assert stages(signer)["s2026b"] is Stage.PENDING
     assert signer.step().done
     assert stages(signer)["s2026b"] is Stage.SIGNING
+
+
+def test_a_key_table_that_was_lost_is_mended(signer: MemorySigner) -> None:
+    live(signer, 14)
+    signer.host.put(str(key_table(DEBIAN_12)), "gone\n")
+    assert signer.step().done is None
+    assert signer.host.read(key_table(DEBIAN_12)) == signer.loaded
+    assert signer.signer == "s2026b"
 
 
 def test_a_key_that_still_signs_is_not_retired(signer: MemorySigner) -> None:
@@ -257,6 +272,15 @@ def test_a_key_others_can_read_does_not_sign(signer: MemorySigner) -> None:
     found = signer.step()
     assert found.done is None
     assert "others can read" in found.waiting[0].reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "days"),
+    [(None, 7), ("3d", 7), ("10d", 12), ("10", 12), ("240h", 12), ("2w", 16), ("$bounce_queue_lifetime", 7)],
+)
+def test_mail_may_be_in_flight_as_long_as_a_queue_keeps_it(lifetime: str | None, days: int) -> None:
+    settings = PostfixSettings(main={"maximal_queue_lifetime": lifetime} if lifetime else {})
+    assert flight_time(SPEC.model_copy(update={"postfix": settings})) == days * DAY
 
 
 @pytest.mark.parametrize(
