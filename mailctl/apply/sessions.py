@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+import re
 
 from mailctl.host import Host
 from mailctl.plan.model import Plan
 from mailctl.target import Target
 from mailctl.tree import RenderedFile
 
-PROC = PurePosixPath("/proc")
 # ss(8)
-SUBMISSION_CONNECTIONS = ("--tcp", "state", "established", "( sport = :587 or sport = :465 )")
-SUBMISSION_SERVICES = ("submission", "submissions", "smtps", "587", "465")
+SESSIONS = ("--tcp", "state", "established", "( sport = :587 or sport = :465 )")
+_PROCESS = re.compile(r'"smtpd",pid=(\d+),')
 
 
 def removed_logins(plan: Plan, target: Target) -> list[str]:
@@ -39,38 +37,24 @@ def end_sessions(host: Host, logins: list[str]) -> None:
 
 
 def _close_submission_sessions(host: Host) -> None:
-    """Close the connections, which ends sessions like a client that goes away.
+    """Close the connections, and end the processes of those the kernel does not close.
 
-    Where a process dies in its first session, the master takes no connection for its service a minute long, a reload
-    notwithstanding (service_throttle_time in postconf(5)): processes are ended only where the kernel closes nothing.
+    Where a process dies in its first session, the master takes its service for broken and stops it for a minute,
+    whatever is reloaded; service_throttle_time in postconf(5).
     """
-    if host.find_program("ss"):
-        before = _submission_connections(host)
-        host.run(["ss", "--kill", *SUBMISSION_CONNECTIONS])
-        if not before & _submission_connections(host):
-            return
-    for pid in _submission_processes(host):
-        host.terminate(pid)
+    before = _submission_sessions(host)
+    host.run(["ss", "--kill", *SESSIONS])
+    for session, pid in _submission_sessions(host).items():
+        if session in before:
+            host.terminate(pid)
 
 
-def _submission_connections(host: Host) -> set[bytes]:
-    done = host.run(["ss", "--no-header", "--numeric", *SUBMISSION_CONNECTIONS])
-    # Without the lengths of the queues, which change.
-    return {b" ".join(line.split()[2:4]) for line in done.stdout.splitlines()}
-
-
-def _submission_processes(host: Host) -> Iterator[int]:
-    for name in host.list_directory(PROC):
-        if not name.isdigit():
-            continue
-        words = (host.read(PROC / name / "cmdline") or b"").decode(errors="replace").split("\0")
-        if words[0].rpartition("/")[2] == "smtpd" and _service(words) in SUBMISSION_SERVICES:
-            yield int(name)
-
-
-def _service(words: list[str]) -> str:
-    """The name after `-n`, which the master gives every process it starts; smtpd(8), master(5)."""
-    return words[words.index("-n") + 1] if "-n" in words[:-1] else ""
+def _submission_sessions(host: Host) -> dict[tuple[str, ...], int]:
+    """The process of every session, by the addresses and ports of both sides."""
+    done = host.run(["ss", "--no-header", "--numeric", "--processes", *SESSIONS])
+    lines = done.stdout.decode(errors="replace").splitlines()
+    # Before the addresses stand the lengths of two queues, which change.
+    return {tuple(line.split()[2:4]): int(found[1]) for line in lines if (found := _PROCESS.search(line))}
 
 
 def _logins(file: RenderedFile | None) -> set[str]:

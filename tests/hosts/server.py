@@ -13,6 +13,7 @@ from typing import Any
 from tests.hosts.harness.machine import DebianHost
 from tests.hosts.harness.waiting import wait_until
 
+DAEMONS = {"master": "postfix@-", "dovecot": "dovecot", "opendkim": "opendkim"}  # processes, and their units
 PASSWORD = "correct horse"
 HASH = (
     "{SHA512-CRYPT}$6$rounds=1000$xD3bdiV/jeOnfJ7F"
@@ -73,9 +74,10 @@ class MailServer:
         places = "/etc/postfix /etc/dovecot /etc/opendkim /etc/opendkim.conf"
         return self.host.shell(f"find {places} -type f -not -name '.*' | sort | xargs sha256sum").stdout
 
-    def pid(self, unit: str) -> int:
-        """The main process of a unit; 0 where it does not run."""
-        return int(self.host.run("systemctl", "show", "--value", "-p", "MainPID", unit).stdout)
+    def pids(self) -> dict[str, int]:
+        """The oldest process of each daemon that runs; systemd does not know which one Postfix's is."""
+        found = {name: self.host.run("pgrep", "-o", "-x", name, check=False).stdout for name in DAEMONS}
+        return {name: int(pid) for name, pid in found.items() if pid}
 
     def code_for(self, recipient: str, sender: str = "stranger@outside.example") -> int:
         """What port 25 answers to RCPT from an address it does not trust."""
