@@ -30,7 +30,7 @@ from mailctl.probe.families import (
 )
 from mailctl.probe.logins import known_passwords, when_reread
 from mailctl.probe.mailroom import Mailroom
-from mailctl.probe.result import Report, Result
+from mailctl.probe.result import Report, Result, Verdict
 from mailctl.probe.runner import Announce, run_checks
 from mailctl.probe.subject import choose_subject, probe_logins
 from mailctl.sandbox import Sandbox
@@ -96,13 +96,7 @@ def probe_sandbox(
     Raises:
         MailctlError: the logins cannot be prepared.
     """
-    families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
-    addresses = {Family.IPV4: SERVER_IPV4, Family.IPV6: SERVER_IPV6}
-    vantage = Vantage(
-        addresses={family: addresses[family] for family in families},
-        sources={family: client_addresses(family, spec) for family in families},
-        trusted_roots=sandbox.path(target.ca_file),
-    )
+    vantage = _outside_of(sandbox, spec, target)
     with known_passwords(sandbox, target, probe_logins(spec)) as passwords:
         arena = Arena(
             vantage=vantage,
@@ -115,6 +109,34 @@ def probe_sandbox(
             logins_from=when_reread(),
         )
         return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
+
+
+def glance_at(sandbox: Sandbox, spec: Spec, *, target: Target = DEBIAN_12) -> Report:
+    """What can be asked of a sandbox at any time, in a second: nothing is sent, nobody logs in, nothing waits."""
+    vantage = _outside_of(sandbox, spec, target)
+    checks = [check for check in select_checks(fast=True) if not check.waits]
+    arena = Arena(
+        vantage=vantage,
+        subject=choose_subject(spec, {}, SANDBOX_WORLD),
+        deadline=time.monotonic() + vantage.limit,
+        spec=spec,
+        target=target,
+        server=sandbox,
+    )
+    report = sandbox.call_outside(lambda: run_checks(checks, arena, ignore))
+    # What it lacks here is for a whole probe.
+    made = tuple(result for result in report.results if result.verdict is not Verdict.SKIP)
+    return Report(made, report.seconds)
+
+
+def _outside_of(sandbox: Sandbox, spec: Spec, target: Target) -> Vantage:
+    families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
+    addresses = {Family.IPV4: SERVER_IPV4, Family.IPV6: SERVER_IPV6}
+    return Vantage(
+        addresses={family: addresses[family] for family in families},
+        sources={family: client_addresses(family, spec) for family in families},
+        trusted_roots=sandbox.path(target.ca_file),
+    )
 
 
 def probe_machine(

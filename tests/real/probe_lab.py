@@ -130,6 +130,9 @@ class Mutation:
             _install(lab, self.certificate)
 
 
+OPEN_RELAY = Mutation("open relay", ("relay.stranger",), main={"mynetworks": "0.0.0.0/0, [::]/0"})
+
+
 def _install(lab: ProbeLab, kind: str) -> None:
     """A certificate that is `expired`, for `another-name`, or `weak`, with its key."""
     certificate, key = lab.sandbox.issue_certificate(["mx2.example.org"])

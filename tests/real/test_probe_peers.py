@@ -15,11 +15,10 @@ import pytest
 from mailctl.host import Completed, LocalHost
 from mailctl.probe import Verdict
 from mailctl.sandbox.network import SERVER_IPV4
-from tests.real.probe_lab import Mutation, ProbeLab, started_lab
+from tests.real.probe_lab import OPEN_RELAY, Mutation, ProbeLab, started_lab
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-OPEN_RELAY = Mutation("open relay", ("relay.stranger",), main={"mynetworks": "0.0.0.0/0, [::]/0"})
 # sslyze opens hundreds of connections a minute.
 NO_LIMITS = Mutation(
     "no limits",
