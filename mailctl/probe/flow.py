@@ -15,7 +15,7 @@ from mailctl.probe.check import CannotTellError
 from mailctl.probe.dialogue import Dialogue, Reply, Transcript
 from mailctl.probe.mailroom import Arrival
 from mailctl.spec.derive import alias_rows, virtual_mailboxes
-from mailctl.spec.model import Spec
+from mailctl.spec.model import Role, Spec
 
 SINK_DOMAIN = "sink.example"
 
@@ -88,6 +88,19 @@ def require_inside(arena: Arena) -> tuple[Spec, LocalHost]:
     if arena.spec is None or arena.server is None or arena.mailroom is None:
         raise CannotTellError("made in a lab only")
     return arena.spec, LocalHost(arena.server.path(PurePosixPath("/")))
+
+
+def require_mailbox(arena: Arena) -> str:
+    """A mailbox strangers can write to; that of a backup MX is at its primary.
+
+    Raises:
+        CannotTellError: this server takes no mail, or nobody sees what becomes of it.
+    """
+    spec, _ = require_inside(arena)
+    mailbox = arena.subject.names.get("mailbox", "")
+    if spec.server.role not in (Role.FULL, Role.BACKUP_MX) or not mailbox:
+        raise CannotTellError("this server takes no mail")
+    return mailbox
 
 
 def arrivals(arena: Arena, token: str) -> Counter[str]:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
-from mailctl.probe.arena import Arena, Transport
+from mailctl.probe.arena import Arena
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
 from mailctl.probe.dialogue import Transcript
-from mailctl.probe.flow import arrivals, hand_over, letter, require_inside, where_mail_goes
+from mailctl.probe.flow import arrivals, hand_over, letter, require_inside, require_mailbox, where_mail_goes
 from mailctl.probe.subject import NOBODY
 from mailctl.spec.derive import alias_rows, hosts_mail
 from mailctl.spec.model import MailboxKind, Spec
@@ -25,14 +25,14 @@ def checks() -> tuple[Check, ...]:
 
 
 def _to_mailbox(arena: Arena) -> Iterator[Attempt]:
-    spec, _ = _require_hosting(arena)
-    if "mailbox" not in arena.subject.names:
-        raise CannotTellError("the spec has no mailbox")
-    yield _attempt(arena, spec, arena.subject.names["mailbox"], "mailbox")
+    spec, _ = require_inside(arena)
+    yield _attempt(arena, spec, require_mailbox(arena), "mailbox")
 
 
 def _to_each(arena: Arena) -> Iterator[Attempt]:
-    spec, _ = _require_hosting(arena)
+    spec, _ = require_inside(arena)
+    if not hosts_mail(spec):
+        raise CannotTellError("this server stores no mail")
     for kind, address in recipients(spec).items():
         yield _attempt(arena, spec, address, kind)
 
@@ -79,12 +79,3 @@ def _deliver(arena: Arena, expected: frozenset[str], recipient: str, transcript:
 def _list(found: Counter[str]) -> str:
     copies = (address if count == 1 else f"{count} times {address}" for address, count in sorted(found.items()))
     return ", ".join(copies) or "nobody"
-
-
-def _require_hosting(arena: Arena) -> tuple[Spec, object]:
-    spec, files = require_inside(arena)
-    if not hosts_mail(spec):
-        raise CannotTellError("this role stores no mail")
-    if not arena.is_open(Transport.SMTP):
-        raise CannotTellError("nothing listens on port 25")
-    return spec, files
