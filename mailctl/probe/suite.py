@@ -21,6 +21,7 @@ from mailctl.probe.families import (
     certificate,
     closed,
     delivery,
+    errors,
     renegotiation,
     signer,
     signing,
@@ -38,7 +39,7 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, call_in_network_of
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-MODULES = (auth, tables, tls, renegotiation, certificate, delivery, signer, signing, smuggling, closed)
+MODULES = (auth, errors, tables, tls, renegotiation, certificate, delivery, signer, signing, smuggling, closed)
 FAMILIES = ("relay", "auth", "identity", "enumeration", "tls", "delivery", "signing", "smuggling", "closed")
 HELO = "probe.client.example"
 CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {

@@ -1,4 +1,4 @@
-"""The probe against servers as rendered: everything holds, in time, and nothing is left behind."""
+"""The probe against servers as rendered: everything holds, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.real.probe_lab import OPEN_RELAY, PASSWORD, ProbeLab, started_lab
 
 pytestmark = pytest.mark.real
 
-LONGEST_RUN = 25.0  # seconds on a machine that does other things; docs/probe.md has the figure of an idle one
 TOUCHED = ("/etc/dovecot/mailctl.users", "/etc/dovecot/mailctl.smtp-users", "/etc/postfix/main.cf")
 
 
@@ -40,17 +39,16 @@ def faults(report: Report) -> list[tuple[str, str]]:
     return [(each.name, each.decisive[0].note) for each in report.results if each.verdict is not Verdict.OK]
 
 
-def test_the_whole_suite_holds_in_time_and_leaves_the_server_as_it_was(lab: ProbeLab) -> None:
+def test_the_whole_suite_holds_and_leaves_the_server_as_it_was(lab: ProbeLab) -> None:
     before = {path: lab.sandbox.path(path).read_bytes() for path in TOUCHED}
     mounts = lab.run("cat", "/proc/self/mounts")
     report = lab.probe()
     assert faults(report) == []
-    assert report.seconds < LONGEST_RUN
     assert {path: lab.sandbox.path(path).read_bytes() for path in TOUCHED} == before
     assert lab.run("cat", "/proc/self/mounts") == mounts
 
 
-def test_the_fast_checks_are_fast(lab: ProbeLab) -> None:
+def test_the_fast_checks_hold(lab: ProbeLab) -> None:
     report = lab.probe(fast=True)
     assert faults(report) == []
     assert {each.name.partition(".")[0] for each in report.results} >= {
@@ -60,7 +58,6 @@ def test_the_fast_checks_are_fast(lab: ProbeLab) -> None:
         "signing",
         "delivery",
     }
-    assert report.seconds < LONGEST_RUN / 2
 
 
 def test_a_probe_from_inside_makes_an_outside_of_its_own(lab: ProbeLab) -> None:

@@ -22,6 +22,15 @@ LOGINS_OPEN = {"smtpd_sender_restrictions": ""}
 DOVECOT = "/etc/dovecot/dovecot.conf"
 ANYBODY = "passdb {\n  driver = static\n  args = nopassword=y\n}\npassdb {\n  driver = passwd-file"
 FIRST_PASSDB = "passdb {\n  driver = passwd-file"
+OPEN_IMAP = """
+ssl = yes
+disable_plaintext_auth = no
+service imap-login {
+  inet_listener imap {
+    port = 143
+  }
+}
+"""
 ANONYMOUS = "smtpd_sasl_security_options"
 
 BROKE_DOWN = re.compile("not proved|no connection|no answer|hung up|did not come back")
@@ -68,6 +77,10 @@ MUTATIONS = (
     Mutation("any password", ("auth.wrong-password",), replace={DOVECOT: (FIRST_PASSDB, ANYBODY)}),
     Mutation("no delay", ("auth.same-answer",),
              replace={DOVECOT: ("auth_failure_delay = 2 secs", "auth_failure_delay = 0")}),
+    Mutation("IMAP in clear", ("auth.mailbox-ports",),
+             replace={DOVECOT: ("service lmtp {", f"{OPEN_IMAP}service lmtp {{")}),
+    Mutation("endless patience", ("enumeration.errors",),
+             main={"smtpd_error_sleep_time": "0", "smtpd_hard_error_limit": "100"}),
     Mutation("no limit of tries", ("auth.rate",), main={"smtpd_client_auth_rate_limit": "0"}),
     Mutation(
         "anybody is anybody",

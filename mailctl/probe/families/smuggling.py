@@ -7,7 +7,7 @@ commands of the second message; one that does not answers QUIT.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from mailctl.errors import printable
@@ -59,10 +59,7 @@ def checks() -> tuple[Check, ...]:
 
 def _inbound(arena: Arena) -> Iterator[Attempt]:
     mailbox = require_mailbox(arena)
-    for end in ENDS_OF_DATA:
-        for is_split in (False, True):
-            where = f"25 {printable(end.decode())}{' split' if is_split else ''}"
-            yield Attempt(where, partial(_smuggle_in, arena, mailbox, end, is_split))
+    yield from _each_end("25", partial(_smuggle_in, arena, mailbox))
 
 
 def _outbound(arena: Arena) -> Iterator[Attempt]:
@@ -70,8 +67,15 @@ def _outbound(arena: Arena) -> Iterator[Attempt]:
     login = arena.subject.login
     if not login:
         raise CannotTellError("no login is known")
+    yield from _each_end("465", partial(_smuggle_out, arena, login))
+
+
+def _each_end(port: str, attempt: Callable[[bytes, bool, Transcript], None]) -> Iterator[Attempt]:
+    """Whole, and split so that each byte comes by itself."""
     for end in ENDS_OF_DATA:
-        yield Attempt(f"465 {printable(end.decode())}", partial(_smuggle_out, arena, login, end))
+        for is_split in (False, True):
+            where = f"{port} {printable(end.decode())}{' split' if is_split else ''}"
+            yield Attempt(where, partial(attempt, end, is_split))
 
 
 def _smuggle_in(arena: Arena, mailbox: str, end: bytes, is_split: bool, transcript: Transcript) -> None:
@@ -83,12 +87,12 @@ def _smuggle_in(arena: Arena, mailbox: str, end: bytes, is_split: bool, transcri
     _expect_one(arena, message)
 
 
-def _smuggle_out(arena: Arena, login: str, end: bytes, transcript: Transcript) -> None:
+def _smuggle_out(arena: Arena, login: str, end: bytes, is_split: bool, transcript: Transcript) -> None:
     message = letter(login, sink_address())
     with arena.connect(transcript, Transport.SUBMISSIONS) as dialogue:
         arena.greet(dialogue, Transport.SUBMISSIONS)
         arena.log_in(dialogue, login)
-        if _was_refused(dialogue, message, end, False):
+        if _was_refused(dialogue, message, end, is_split):
             return
     _expect_one(arena, message)
 
