@@ -1,6 +1,6 @@
 # mailctl for its developers; `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test long crash check lint format bench wheel clean
+.PHONY: help install demo test long crash check lint format bench hosts wheel clean
 
 PYTEST = .venv/bin/pytest
 
@@ -17,8 +17,9 @@ demo: install  ## One YAML file becomes a private mail server that receives, sig
 test: install  ## Every test, real servers in private namespaces included
 	$(PYTEST) -n 4 --dist loadfile
 
-long: install  ## What takes an hour: 100,000 hostile values, every port asked by every other tool
+long: install  ## What takes an hour: 100,000 hostile values, every fault in the canary, every port asked by other tools
 	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py
+	MAILCTL_CANARY_FAULTS=all $(PYTEST) tests/real/test_apply_canary.py
 	MAILCTL_PEERS=full $(PYTEST) tests/real/test_probe_peers.py
 
 crash: install  ## Kill apply and rollback at every system call that changes something; takes half an hour
@@ -39,6 +40,9 @@ format: install  ## Format the code
 
 bench: install  ## Benchmarks; they print times and growth curves
 	.venv/bin/python -m bench
+
+hosts: install  ## Debian hosts with systemd to work on by hand; ARGS="mx1 --image mailctl" for others than mx1 mx2 app1
+	.venv/bin/python -m tests.hosts.harness $(ARGS)
 
 wheel: install  ## Build the wheel into dist/
 	.venv/bin/python -m build --wheel

@@ -48,7 +48,7 @@ class Session:
 
     def find_spec(self) -> Path:
         """The spec file: `-f`, MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml."""
-        from mailctl.spec.load import find_spec
+        from mailctl.spec.find import find_spec
 
         return find_spec(self.spec_file)
 
@@ -59,11 +59,9 @@ class Session:
             SpecError: with every problem found.
             UsageError: which host this is cannot be told.
         """
-        import socket
-
         from mailctl.spec.load import load_spec
 
-        self._spec = load_spec(self.find_spec(), self.host_name, socket.gethostname())
+        self._spec = load_spec(self.find_spec(), self.host_name, os.uname().nodename)
         return self._spec
 
     def require_trusted(self, spec: Spec) -> None:

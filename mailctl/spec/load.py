@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,51 +10,21 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mailctl.errors import Origin, Problem, Severity, SpecError, UsageError
+from mailctl.errors import Origin, Problem, Severity, SpecError
 from mailctl.spec.fleet import host_of_machine, hosts_of, root_for
 from mailctl.spec.hints import shortened
 from mailctl.spec.include import SpecFiles, read_spec_files
 from mailctl.spec.messages import SpecPath, shape_problems
-from mailctl.spec.model import Spec
+from mailctl.spec.model import Server, Spec
 from mailctl.spec.nodes import MOST_PROBLEMS, MappingNode
 from mailctl.spec.places import FilePlaces, excerpts
 from mailctl.spec.rules import check_rules
 from mailctl.spec.secrets import FORGIVING
 from mailctl.spec.twins import twin_keys
 
-SPEC_VARIABLE = "MAILCTL_SPEC"
-USUAL_PLACES = (Path("mailctl.yml"), Path("/etc/mailctl/mailctl.yml"))
 # Each try to type what is left takes as long as a load, and a value missing at the top cannot be left out.
 MOST_TRIES = 3
 LONGEST_PATH = 300
-
-
-def find_spec(given: Path | None) -> Path:
-    """The spec file: `given`, MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml, the first that there is.
-
-    One that was named is taken even where no file is: reading it says what is wrong.
-
-    Raises:
-        UsageError: nobody named a spec and none is at the usual places.
-    """
-    if given is not None:
-        return given
-    if named := os.environ.get(SPEC_VARIABLE):
-        return Path(named)
-    for path in USUAL_PLACES:
-        if _may_exist(path):
-            return path
-    raise UsageError(
-        f"no spec: neither {' nor '.join(map(str, USUAL_PLACES))} exists",
-        hint=f"name one with -f FILE or {SPEC_VARIABLE}, or write a first one with `mailctl init`",
-    )
-
-
-def _may_exist(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return True  # in a folder this user may not enter: reading it says so
 
 
 def load_spec(path: Path, host: str | None = None, machine: str | None = None) -> Spec:
@@ -78,6 +47,22 @@ def load_spec(path: Path, host: str | None = None, machine: str | None = None) -
         problems = _presentable(found.problems, files, path)
         raise SpecError(f"{path} is not valid: {_count(problems)}", problems=problems)
     return found.spec
+
+
+def load_servers(path: Path) -> tuple[Server, ...]:
+    """Every server of a fleet, of a spec that loads; its only one where it has no hosts.
+
+    Raises:
+        SpecError: the overrides of a host are not valid.
+    """
+    root = read_spec_files(path).root
+    if root is None:
+        return ()
+    try:
+        servers = [Server.model_validate(root_for(root, host)["server"]) for host in hosts_of(root) or (None,)]
+    except ValidationError as error:
+        raise SpecError(f"{path}: a host is not valid", hint="`mailctl validate` says what is wrong") from error
+    return tuple({each.hostname: each for each in servers}.values())
 
 
 @dataclass(frozen=True, slots=True)

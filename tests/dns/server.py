@@ -34,6 +34,7 @@ FAULTS = {
     "silent": "no reply at all",
     "garbage": "a reply that is no DNS message",
     "lame": "an answer without AA",
+    "unsigned": "an answer nobody validated, without AD",
 }
 
 
@@ -52,8 +53,9 @@ class World:
         question = query.question[0]
         name, rdtype = question.name, question.rdtype
         text = name.to_text(omit_final_dot=True).lower()
-        self.asked.append((text, rdtype.name, transport))
-        fault = next((self._faults[key] for key in (f"{text} {rdtype.name}", text, "*") if key in self._faults), "")
+        kind = dns.rdatatype.to_text(rdtype)
+        self.asked.append((text, kind, transport))
+        fault = next((self._faults[key] for key in (f"{text} {kind}", text, "*") if key in self._faults), "")
         if fault == "silent":
             return None
         if fault == "garbage":
@@ -72,6 +74,8 @@ class World:
             self._fill(answer, name, rdtype)
             if not query.flags & dns.flags.RD and fault != "lame":
                 answer.flags |= dns.flags.AA
+            if query.flags & dns.flags.AD and fault != "unsigned":
+                answer.flags |= dns.flags.AD
         return _to_wire(answer, query, transport)
 
     def _fill(self, answer: dns.message.Message, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> None:

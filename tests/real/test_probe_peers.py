@@ -38,7 +38,7 @@ OLD_TLS = Mutation(
         "mailctl_tls_cipherlist": "ALL:@SECLEVEL=0",
     },
 )
-SSLYZE = Path(sys.executable).with_name("sslyze")
+SSLYZE = Path(sys.prefix) / "peers/bin/sslyze"  # .ci/install
 WITH_TLS = {"25": ("25", "--starttls", "smtp"), "465": ("465",), "587": ("587", "--starttls", "smtp"), "993": ("993",)}
 NMAP_SCRIPTS = "smtp-open-relay,smtp-commands,smtp-enum-users,ssl-enum-ciphers"
 OUR_PORTS = {"25+tls": "25", "587+tls": "587", "465": "465", "993": "993"}
