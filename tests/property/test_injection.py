@@ -40,6 +40,7 @@ BASE: dict[str, Any] = {
         "hostname": "qhostq.qzoneq.example",
         "role": "full",
         "trusted_networks": ["10.97.0.0/16"],
+        "addresses": ["192.0.2.97"],
         "message_size": "77777777",
     },
     "tls": {
@@ -54,6 +55,7 @@ BASE: dict[str, Any] = {
     "domains": {
         "qdomainq.example": {
             "quota": "66666666666",
+            "dmarc": "quarantine",
             "dkim": {"selector": "qselectorq", "bits": "2048", "rotate": "180d"},
             "mailboxes": {
                 "qfirstq": {"password": {"hash": HASH + "first"}},
@@ -79,6 +81,7 @@ BASE: dict[str, Any] = {
             "hosts": ["[qhopq.example]:5871", "qmxq.example"],
             "tls": "encrypt",
             "username": "qloginq",
+            "spf_include": "qspfq.example",
             "password": {"file": "relay"},
         },
         "qpresetq": {"preset": "amazon-ses", "region": "eu-west-1", "username": "qsesq", "password": {"file": "ses"}},
@@ -95,6 +98,12 @@ BASE: dict[str, Any] = {
     "postfix": {
         "main": {"bounce_notice_recipient": "qhatchq"},
         "master": {"qservq/unix": "- - n - - smtp -o smtp_helo_name=qservoptq.example"},
+    },
+    "dns": {
+        "dmarc": "reject",
+        "reports": "qreportq@qout9q.example",
+        "mta_sts": "testing",
+        "blocklists": ["qlistq.example"],
     },
     "hosts": {"qhostnameq": {"server": {"message_size": "88888888"}}},
     "include": ["qincludeq.yml"],
