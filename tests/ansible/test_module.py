@@ -187,16 +187,18 @@ def test_what_mailctl_warns_of_is_a_warning(run: Run, recorded: Recorded) -> Non
 
 
 @pytest.mark.parametrize("record", [None, '{"release": "another", "units": []}', "{torn"])
-def test_a_host_without_the_wanted_release_is_not_asked(
-    run: Run, recorded: Recorded, tmp_path: Path, record: str | None
+@pytest.mark.parametrize(("code", "summary"), [(0, ONE_CHANGE["summary"]["text"]), (65, None)])
+def test_another_release_may_show_its_plan_and_nothing_else(
+    run: Run, recorded: Recorded, tmp_path: Path, record: str | None, code: int, summary: str | None
 ) -> None:
     if record is not None:
         (tmp_path / "record").write_text(record)
-    wanted = {"executable": recorded.answers(), "record": str(tmp_path / "record"), "release": "this"}
+    executable = recorded.answers((code, ONE_CHANGE if code == 0 else {"error": "unknown key", "diagnostics": []}))
+    wanted = {"executable": executable, "record": str(tmp_path / "record"), "release": "this"}
     found = run(check=True, content=SPEC, files=SECRETS, **wanted)
-    assert (found["pending"], found["installed"]) == (True, False)
+    assert (found["pending"], found["installed"], found.get("summary")) == (True, False, summary)
     assert run(content=SPEC, files=SECRETS, **wanted)["failed"]
-    assert recorded.asked == []
+    assert len(recorded.asked) == 1
 
 
 def test_no_program_is_told_from_a_program_that_fails(run: Run, recorded: Recorded, tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ options:
   release:
     description:
       - What O(record) must name as C(release). Where it names another one, or is missing, the host needs the rest of
-        the playbook first. Check mode then returns RV(installed=false) and asks C(mailctl) nothing.
+        the playbook first. Check mode then returns RV(installed=false), and the plan of the release
+        that is there, if it can make one.
     type: str
   root:
     description:
@@ -193,7 +194,10 @@ def main() -> None:
         result.update(installed=False, msg="mailctl is not installed here in the release that is wanted")
         if not module.check_mode:
             module.fail_json(**result)
-        module.exit_json(**{**result, "changed": True, "pending": True})
+        result["changed"] = result["pending"] = True
+        if executable is not None:
+            tell_what_another_says(module, executable, result)
+        module.exit_json(**result)
     make_it_so(module, executable, module.params["units"] or record.get("units", []), result)
     module.exit_json(**result)
 
@@ -214,6 +218,15 @@ def read_record(module: AnsibleModule) -> dict[str, Any]:
     except ValueError:
         return {}
     return found
+
+
+def tell_what_another_says(module: AnsibleModule, executable: str, result: dict[str, Any]) -> None:
+    """The plan of another release, for --check --diff; one that does not understand the spec is no judge of it."""
+    spec = Path(module.params["spec"])
+    wanted = wanted_files(module, spec.parent)
+    code, plan, _ = ask(module, executable, stage(module, wanted, spec) if wanted else spec, ["apply", "--check"])
+    if code == 0 and plan is not None:
+        tell(module, plan, result)
 
 
 def make_it_so(module: AnsibleModule, executable: str, units: list[str], result: dict[str, Any]) -> None:
@@ -307,19 +320,11 @@ def run_mailctl(
     module: AnsibleModule, executable: str, spec: Path, verb: list[str], result: dict[str, Any]
 ) -> dict[str, Any]:
     """The JSON object of one run; fails the module with all that was wrong."""
-    argv = [executable, *verb, "--json", "--no-input", "-f", spec.name]
-    for option in ("host", "root"):
-        if module.params[option]:
-            argv += [f"--{option}", module.params[option]]
-    argv += [f"--{option.replace('_', '-')}" for option in ("overwrite", "allow_destroy") if module.params[option]]
     if not spec.parent.is_dir():
         module.fail_json(msg=f"there is no spec {spec}", **result)
-    # In the folder of the spec, so that messages say mailctl.yml:14:9 wherever the copy lies.
-    code, out, err = module.run_command(argv, cwd=str(spec.parent))
-    try:
-        said: dict[str, Any] = json.loads(out)
-    except ValueError:
-        module.fail_json(msg=f"mailctl exited with {code} and said: {err.strip() or out.strip()}", rc=code, **result)
+    code, said, words = ask(module, executable, spec, verb)
+    if said is None:
+        module.fail_json(msg=f"mailctl exited with {code} and said: {words}", rc=code, **result)
     found = [each for each in said.get("diagnostics", []) if each.get("message")]
     if code != 0:
         lines = [said.get("error", f"mailctl exited with {code}"), *map(describe, found)]
@@ -328,6 +333,21 @@ def run_mailctl(
     if found:
         result["diagnostics"] = found
     return said
+
+
+def ask(module: AnsibleModule, executable: str, spec: Path, verb: list[str]) -> tuple[int, dict[str, Any] | None, str]:
+    """Exit code and JSON object of one run; where it printed something else, None and what it said."""
+    argv = [executable, *verb, "--json", "--no-input", "-f", spec.name]
+    for option in ("host", "root"):
+        if module.params[option]:
+            argv += [f"--{option}", module.params[option]]
+    argv += [f"--{option.replace('_', '-')}" for option in ("overwrite", "allow_destroy") if module.params[option]]
+    # In the folder of the spec, so that messages say mailctl.yml:14:9 wherever the copy lies.
+    code, out, err = module.run_command(argv, cwd=str(spec.parent))
+    try:
+        return code, json.loads(out), ""
+    except ValueError:
+        return code, None, err.strip() or out.strip()
 
 
 def describe(found: dict[str, Any]) -> str:
