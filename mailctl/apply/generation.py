@@ -40,6 +40,8 @@ def stage_generation(host: Host, work: PurePosixPath, plan: Plan, meta: Meta, sp
     _write_json(host, folder / "manifest.json", Manifest.of(plan.tree).as_json())
     _write_json(host, folder / "inventory.json", plan.inventory.as_json())
     _write_json(host, folder / "meta.json", asdict(meta))
+    if plan.inputs is not None:
+        _write_json(host, folder / "inputs.json", plan.inputs.as_json())
     host.create(folder / "spec.yml", spec_text, PRIVATE_FILE)
     host.create(folder / "plan.txt", f"{plan_text}\n".encode(), PRIVATE_FILE)
     for file in plan.tree:

@@ -156,8 +156,10 @@ def verify(session: Session, file: BinaryIO, key_file: Path | None, nameserver: 
 
 def trusted_spec(session: Session) -> Spec:
     """The spec, which nobody but root could have written."""
+    from mailctl.spec.trust import spec_files
+
     spec = session.load_spec()
-    session.require_trusted(spec)
+    session.require_trusted(spec_files(spec))
     return spec
 
 

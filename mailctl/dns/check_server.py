@@ -31,7 +31,7 @@ def check_server(judge: Judge, server: Server) -> Iterator[Verdict]:
 def _check_addresses(judge: Judge, server: Server) -> Iterator[Verdict]:
     answers = [judge.ask(server.hostname, rdtype) for rdtype in ("A", "AAAA")]
     yield from judge.trouble(*answers)
-    wanted = [record for rdtype in ("A", "AAAA") for record in judge.records(server.hostname, rdtype)]
+    wanted = judge.records(server.hostname, "A", "AAAA")
     if all(answer.outcome.is_absent for answer in answers):
         found = f"{server.hostname} has no address ({answers[0].outcome})"
         yield judge.verdict(Check.ADDRESS_MISSING, server.hostname, found, *wanted)
@@ -72,7 +72,7 @@ def _check_helo(judge: Judge, server: Server) -> Iterator[Verdict]:
     yield from judge.trouble(answer)
     is_known = answer.outcome is Outcome.FOUND or answer.outcome.is_absent
     if is_known and not spf_texts(answer):
-        wanted = judge.records(server.hostname, "TXT", "v=spf1")
+        wanted = judge.records(server.hostname, "TXT")
         yield judge.verdict(Check.HELO_SPF_MISSING, server.hostname, _no_spf(answer), *wanted)
 
 

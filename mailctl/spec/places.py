@@ -30,6 +30,9 @@ class FilePlaces:
     def files(self) -> Collection[str]:
         return self._files.keys()
 
+    def text(self, file: str) -> str:
+        return self._files[file].text
+
     def find(self, path: Path) -> Origin:
         """Where the value at `path` stands; for a mapping or list, and for what was not written, its nearest key."""
         return self._walk(path, want_key=False)

@@ -422,6 +422,9 @@ def _typed(parse: Callable[[Any], Any], title: str, example: Any, *kinds: str) -
     return ReadBy(no_info_plain_validator_function(parse), schema)
 
 
+VARIABLE = "variable "
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A value nobody may see; `origin` tells where it came from (`file secrets/ses`), never what it is.
@@ -432,6 +435,10 @@ class Secret:
     value: str = field(repr=False)
     origin: str
     path: Path | None = field(default=None, compare=False)
+
+    @property
+    def is_from_environment(self) -> bool:
+        return self.origin.startswith(VARIABLE)
 
     def __str__(self) -> str:
         return "********"
