@@ -233,11 +233,11 @@ def make_it_so(module: AnsibleModule, executable: str, units: list[str], result:
     """Plan, and outside check mode apply; `result` learns what happened."""
     spec = Path(module.params["spec"])
     wanted = wanted_files(module, spec.parent)
-    staged = stage(module, wanted, spec) if wanted else spec
+    changed = {path: content for path, content in wanted.items() if not holds(path, content)}
+    staged = stage(module, wanted, spec) if changed else spec
     plan = run_mailctl(module, executable, staged, ["apply", "--check"], result)
     if module.params["root"]:
-        wanted, units = {}, []
-    changed = {path: content for path, content in wanted.items() if not holds(path, content)}
+        changed, units = {}, []
     result["placed"], result["units"] = sorted(map(str, changed)), sleeping_units(module, units)
     result["changed"] = result["pending"] = bool(changed or not plan["empty"] or result["units"])
     tell(module, plan, result)
