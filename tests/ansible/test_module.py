@@ -139,7 +139,7 @@ def test_a_broken_spec_is_named_by_its_line_and_never_placed(run: Run, tmp_path:
 def test_a_change_is_planned_then_placed_then_applied(run: Run, recorded: Recorded, tmp_path: Path) -> None:
     executable = recorded.answers((0, ONE_CHANGE), (0, ONE_CHANGE | {"applied": 4}))
     found = run(content=SPEC, files=SECRETS, executable=executable, host="mx1", overwrite=True, diff=True)
-    assert (found["changed"], found["generation"]) == (True, 4)
+    assert (found["changed"], found["generation"], found["applied"]) == (True, 4, 4)
     assert "    -old\n    +new" in found["diff"][0]["prepared"]
     assert [asked[:2] for asked in recorded.asked] == [["apply", "--check"], ["apply", "--yes"]]
     assert all({"--json", "--host", "mx1", "--overwrite"} <= set(asked) for asked in recorded.asked)
@@ -151,7 +151,7 @@ def test_a_change_is_planned_then_placed_then_applied(run: Run, recorded: Record
 def test_nothing_to_do_is_one_question_and_no_change(run: Run, recorded: Recorded) -> None:
     run(content=SPEC, files=SECRETS, executable=recorded.answers((0, ONE_CHANGE), (0, ONE_CHANGE | {"applied": 4})))
     found = run(content=SPEC, files=SECRETS, executable=recorded.answers((0, EMPTY)), diff=True)
-    assert not found["changed"]
+    assert (found["changed"], found["applied"]) == (False, None)
     assert "diff" not in found
     assert len(recorded.asked) == 1
 

@@ -130,6 +130,10 @@ release:
   description: The release that was asked for.
   returned: always
   type: str
+applied:
+  description: The number of the generation that was made; null where none was.
+  returned: always
+  type: int
 placed:
   description: Files of the spec that were written, or would be.
   returned: always
@@ -188,10 +192,12 @@ def main() -> None:
     if module.params["files"] and module.params["content"] is None:
         module.fail_json(msg="files needs content: what lies on the host already is not changed in parts")
     release = module.params["release"]
-    result = {"changed": False, "pending": False, "installed": True, "release": release, "placed": [], "units": []}
+    result = {"changed": False, "pending": False, "installed": True, "release": release, "applied": None}
+    result.update(placed=[], units=[])
     executable, record = find_executable(module), read_record(module)
     if executable is None or record.get("release") != release:
-        result.update(installed=False, msg="mailctl is not installed here in the release that is wanted")
+        where = executable or module.params["executable"]
+        result.update(installed=False, msg=f"mailctl is not installed here in the release that is wanted ({where})")
         if not module.check_mode:
             module.fail_json(**result)
         result["changed"] = result["pending"] = True
@@ -249,7 +255,7 @@ def make_it_so(module: AnsibleModule, executable: str, units: list[str], result:
     if not plan["empty"]:
         try:
             done = run_mailctl(module, executable, spec, ["apply", "--yes"], result)
-            result["generation"] = done["applied"]
+            result["generation"] = result["applied"] = done["applied"]
         except SystemExit:
             # The old configuration serves again; the files it was made from come back as well.
             put_back(before)
