@@ -130,10 +130,11 @@ class DomainKeys:
             yield "the rotation before is to end first; `mailctl dkim keygen` starts another at once"
 
     def settle(self) -> None:
-        """Keep what the spec changed: which key signs, and since when another does not."""
+        """Keep what the spec changed: which key signs, and since when another does not; mend KeyTable."""
         settled = settle(self.states, self.current, self.now)
+        if self._write_table(settled) and self._is_served():
+            self._reload()
         if settled != self.states:
-            self._write_table(settled)
             self._keep(settled)
 
     def make(self, step: Step, world: World) -> None:
@@ -155,6 +156,7 @@ class DomainKeys:
         if selector not in {state.key.selector for state in self.states}:
             self._keep((*self.states, KeyState(self.key(selector), self.now)))
         ensure_key(self.host, self.target, self.key(selector), bits)
+        self._write_table(self.states)
 
     def rest(self, auto: bool) -> tuple[Waiting, ...]:
         """The steps after one was made, the DNS not asked again."""
@@ -173,14 +175,17 @@ class DomainKeys:
         self._write_table(states)
         # A signer that does not run reads the table when it starts.
         if self._is_served():
-            opendkim.perform(self.host, self.target, Action(opendkim.NAME, ReloadKind.RELOAD, "KeyTable changed"))
+            self._reload()
             self._require_signature(selector, world)
         self._keep(states)
         self.current = selector
 
-    def _write_table(self, states: Sequence[KeyState]) -> None:
+    def _reload(self) -> None:
+        opendkim.perform(self.host, self.target, Action(opendkim.NAME, ReloadKind.RELOAD, "KeyTable changed"))
+
+    def _write_table(self, states: Sequence[KeyState]) -> bool:
         others = [state for state in list_keys(self.host, self.target) if state.key.domain != self.domain]
-        write_key_table(self.host, self.target, sorted([*others, *states], key=lambda state: state.key.domain))
+        return write_key_table(self.host, self.target, sorted([*others, *states], key=lambda state: state.key.domain))
 
     def _is_served(self) -> bool:
         return self.host.is_live() and running_pid(self.host, opendkim.daemon(self.target)) is not None

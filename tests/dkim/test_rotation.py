@@ -10,10 +10,10 @@ import pytest
 from mailctl.apply.keys import World
 from mailctl.apply.rotate import generate, rotate
 from mailctl.components import opendkim
-from mailctl.dkim.key_table import key_table
+from mailctl.dkim.key_table import key_table, render_key_table
 from mailctl.dkim.keys import key_of
 from mailctl.dkim.rotation import Sighting, StepKind, flight_time, next_selector, not_published, not_revoked
-from mailctl.dkim.states import KeyState, Stage, read_states
+from mailctl.dkim.states import KeyState, Stage, list_keys, read_states
 from mailctl.errors import BusyError, MailctlError, UsageError
 from mailctl.spec.model import PostfixSettings, Spec
 from mailctl.target import DEBIAN_12
@@ -36,6 +36,11 @@ def stages(signer: MemorySigner) -> dict[str, Stage]:
     return {state.key.selector: state.stage for state in read_states(signer.host, DEBIAN_12, DOMAIN)}
 
 
+def is_table_right(signer: MemorySigner) -> bool:
+    wanted = render_key_table(DEBIAN_12, list_keys(signer.host, DEBIAN_12))
+    return signer.host.read(key_table(DEBIAN_12)) == wanted
+
+
 def live(signer: MemorySigner, days: int) -> list[StepKind]:
     """Days of a server with a timer and an administrator who publishes what is asked for, a day late."""
     done = []
@@ -50,6 +55,7 @@ def live(signer: MemorySigner, days: int) -> list[StepKind]:
             done.append(found.done.kind)
         signer.send()
         assert signer.unverifiable() == []
+        assert found is None or is_table_right(signer)
         signer.now += DAY
         assert signer.unverifiable() == []
         signer.publish()
@@ -239,6 +245,14 @@ def test_a_signer_that_does_not_obey_is_told_again(signer: MemorySigner, monkeyp
     assert stages(signer)["s2026b"] is Stage.PENDING
     assert signer.step().done
     assert stages(signer)["s2026b"] is Stage.SIGNING
+
+
+def test_a_key_table_that_was_lost_is_mended(signer: MemorySigner) -> None:
+    live(signer, 14)
+    signer.host.put(str(key_table(DEBIAN_12)), "gone\n")
+    assert signer.step().done is None
+    assert signer.host.read(key_table(DEBIAN_12)) == signer.loaded
+    assert signer.signer == "s2026b"
 
 
 def test_a_key_that_still_signs_is_not_retired(signer: MemorySigner) -> None:

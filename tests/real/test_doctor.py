@@ -223,7 +223,7 @@ FAULTS = [
           renew_certificate(90)),
     Fault("a certificate that ends", "certificates", "warn", "mx1.example.org", "remove", renew_certificate(5)),
     Fault("a key that others read", "dkim", "fail", DOMAIN, "chmod 0600", open_key),
-    Fault("a KeyTable of another mind", "dkim", "fail", "KeyTable", "mailctl apply",
+    Fault("a KeyTable of another mind", "dkim", "fail", "KeyTable", "dkim rotate --auto",
           replace_file(str(key_table(DEBIAN_12)), lambda text: b"")),
     Fault("a key OpenDKIM never heard of", "dkim", "fail", f"{DOMAIN} signer", "reload opendkim", take_over_unheard),
     Fault("an old key", "dkim", "warn", DOMAIN, "dkim rotate", with_states(OLD)),

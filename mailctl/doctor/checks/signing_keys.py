@@ -53,7 +53,7 @@ def look(patient: Patient, spec: Spec) -> Iterator[Finding]:
 def _table_problems(patient: Patient) -> Iterator[Finding]:
     path = key_table(patient.target)
     if patient.host.read(path) != render_key_table(patient.target, list_keys(patient.host, patient.target)):
-        yield fail("KeyTable", f"{path} is not what the keys say", "mailctl dkim rotate --auto, or mailctl apply")
+        yield fail("KeyTable", f"{path} is not what the keys say", "mailctl dkim rotate --auto")
 
 
 def _key_problems(patient: Patient, domain: str, selector: str) -> Iterator[Finding]:
