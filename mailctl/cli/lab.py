@@ -105,6 +105,17 @@ def status(session: Session, name: str) -> None:
 
 @lab.command()
 @_lab_options
+@click.pass_obj
+def publish(session: Session, name: str) -> None:
+    """Put into the lab's DNS what its server wants published, as after `mailctl --lab dkim rotate`."""
+    from mailctl.lab.lifecycle import publish_records
+
+    keys = publish_records(_open(session, name), session.load_spec())
+    session.emit("\n".join(keys), {"keys": keys})
+
+
+@lab.command()
+@_lab_options
 @click.option("--from", "sender", required=True, metavar="ADDRESS", help="The envelope sender; '' is the null sender.")
 @click.option("--to", "recipients", required=True, multiple=True, metavar="ADDRESS", help="A recipient; repeatable.")
 @click.option("--port", type=click.Choice(PORTS), default="25", show_default=True)

@@ -44,15 +44,20 @@ def plan(session: Session, detailed_exitcode: bool, out: Path | None) -> int:
 
 
 def _make(session: Session, target: Target) -> Plan:
-    from mailctl.plan.unchanged import unchanged
-
-    # A host that was named is looked for in the spec, whatever else may be as it was.
-    found = None if session.host_name else unchanged(session.find_spec(), target, session.host)
+    found = find_unchanged(session, target)
     if found is not None:
         return found
     from mailctl.plan.make import make_plan
 
     return make_plan(session.load_spec(), target, session.host)
+
+
+def find_unchanged(session: Session, target: Target) -> Plan | None:
+    """The empty plan, where it can be told without loading the spec that nothing changed."""
+    from mailctl.plan.unchanged import unchanged
+
+    # A host that was named is looked for in the spec, whatever else may be as it was.
+    return None if session.host_name else unchanged(session.find_spec(), target, session.host)
 
 
 def _save(session: Session, found: Plan, spec_text: bytes, out: Path) -> None:

@@ -92,9 +92,15 @@ def serve(lab: Sandbox, spec: Spec, spec_file: Path, options: Sequence[str] = ()
     """
     with Path(os.devnull).open("wb") as nowhere:
         _apply(lab, spec_file.resolve(), options, STDERR if shows_plan else nowhere.fileno())
-    inside = LocalHost(lab.path("/"))
-    lab.publish(server_zone(spec, read_key_records(inside, spec, DEBIAN_12)))
+    publish_records(lab, spec)
     wait_until_serving(lab)
+
+
+def publish_records(lab: Sandbox, spec: Spec) -> dict[str, str]:
+    """Put into the lab's DNS what the server wants published; the record of every signing key, by its name."""
+    keys = read_key_records(LocalHost(lab.path("/")), spec, DEBIAN_12)
+    lab.publish(server_zone(spec, keys))
+    return keys
 
 
 def _apply(lab: Sandbox, spec_file: Path, options: Sequence[str], stdout: int) -> None:

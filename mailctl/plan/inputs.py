@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mailctl.components.base import Daemon
 from mailctl.spec.nodes import expand, read_secret, read_source
 from mailctl.target import Target
 
@@ -26,7 +27,8 @@ LIBRARIES = ("idna", "jinja2", "pydantic", "pydantic_core", "yaml")
 class Inputs:
     """The files a spec was read from, by absolute paths, and a digest of all that decides what is rendered.
 
-    `files` are the spec and what its patterns in `include` meant; `programs` what its services need.
+    `files` are the spec and what its patterns in `include` meant; `programs` what its services need, and `daemons`
+    those that serve.
     """
 
     spec: str
@@ -34,10 +36,11 @@ class Inputs:
     patterns: tuple[str, ...]
     secrets: tuple[str, ...]
     programs: tuple[str, ...]
+    daemons: tuple[Daemon, ...]
     digest: str
 
     @classmethod
-    def of(cls, spec: Spec, target: Target, programs: Iterable[str]) -> Inputs | None:
+    def of(cls, spec: Spec, target: Target, programs: Iterable[str], daemons: tuple[Daemon, ...]) -> Inputs | None:
         """The inputs of `spec` as it was loaded; None for one that says more than its files do.
 
         That is one of a fleet, where the host counts too, or with secrets from the environment.
@@ -49,7 +52,7 @@ class Inputs:
         texts = {os.path.abspath(name): spec.origins.text(name) for name in spec.origins.files}  # noqa: PTH100
         hidden = {os.path.abspath(secret.path): secret.value for secret in secrets if secret.path}  # noqa: PTH100
         digest = _digest(target, [*texts.items(), *hidden.items()])
-        return cls(next(iter(texts)), tuple(texts), spec.include, tuple(hidden), tuple(programs), digest)
+        return cls(next(iter(texts)), tuple(texts), spec.include, tuple(hidden), tuple(programs), daemons, digest)
 
     def still_hold(self, spec: Path, target: Target) -> bool:
         """Whether the spec, loaded now, would be the same, and would be rendered to the same bytes.
@@ -66,14 +69,16 @@ class Inputs:
         return _digest(target, [*texts, *secrets]) == self.digest
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        daemons = [{**asdict(each), "pid_file": str(each.pid_file)} for each in self.daemons]
+        return {**asdict(self), "daemons": daemons}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Inputs:
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
         }
-        return cls(**fields)
+        daemons = (Daemon(**{**each, "pid_file": PurePosixPath(each["pid_file"])}) for each in data["daemons"])
+        return cls(**{**fields, "daemons": tuple(daemons)})
 
 
 def _digest(target: Target, contents: Iterable[tuple[str, str]]) -> str:

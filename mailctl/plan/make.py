@@ -46,7 +46,10 @@ def make_plan(spec: Spec, target: Target, host: Host) -> Plan:
         return take_inventory(spec, salt)
 
     wanted = _Wanted(tree, inventory, lambda path: spec.origin(*path), tuple(_missing_programs(spec, host)))
-    return replace(_compare(host, target, stored, wanted), inputs=Inputs.of(spec, target, _programs(spec)))
+    return replace(
+        _compare(host, target, stored, wanted),
+        inputs=Inputs.of(spec, target, _programs(spec), registry.daemons(spec, target)),
+    )
 
 
 def make_rollback_plan(number: int, target: Target, host: Host) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mailctl.errors import MailctlError
@@ -28,7 +29,8 @@ def unchanged(spec: Path, target: Target, host: Host) -> Plan | None:
             return None
         if host.is_live() and None in map(host.find_program, inputs.programs):
             return None
-        return _compare(host, target, number)
+        found = _compare(host, target, number)
+        return replace(found, inputs=inputs) if found else None
     except (OSError, ValueError, TypeError, MailctlError, UnreadableFileError):
         return None
 
