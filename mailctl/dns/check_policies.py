@@ -10,7 +10,7 @@ from mailctl.dns.check_dmarc import dmarc_texts
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.records import NULL_MX, DomainPlan
 from mailctl.dns.senders import NOBODY
-from mailctl.dns.spf import spf_texts
+from mailctl.dns.spf_record import spf_texts
 from mailctl.dns.tags import parse_tags
 from mailctl.dns.verdict import Check, Verdict
 

@@ -10,7 +10,7 @@ from mailctl.dns.blocklists import check_blocklists
 from mailctl.dns.check_spf import addresses_of
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.senders import sending_servers
-from mailctl.dns.spf import spf_texts
+from mailctl.dns.spf_record import spf_texts
 from mailctl.dns.verdict import Check, Verdict
 from mailctl.spec.model import Server
 

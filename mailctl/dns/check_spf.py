@@ -10,7 +10,8 @@ from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.record import Record
 from mailctl.dns.senders import MOST_LOOKUPS, MOST_VOIDS, sending_servers, spf_includes
-from mailctl.dns.spf import Evaluation, PermError, Result, SpfRecord, TempError, parse_spf, spf_texts
+from mailctl.dns.spf import Evaluation, TempError
+from mailctl.dns.spf_record import PermError, Result, SpfRecord, parse_spf, spf_texts
 from mailctl.dns.verdict import Check, Verdict
 from mailctl.spec.model import Server
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailctl.dkim.states import Stage
 from mailctl.dns.facts import Facts
 from mailctl.dns.record import Record
-from mailctl.dns.senders import NOBODY, sending_servers, spf_notes, spf_record
+from mailctl.dns.senders import MOST_LOOKUPS, NOBODY, count_lookups, sending_servers, spf_notes, spf_record
 from mailctl.dns.suffix import organisational_domain
 from mailctl.spec.model import DmarcPolicy, MtaSts, Role, Server, Spec
 
@@ -148,7 +148,8 @@ class DomainPlan:
 
     def spf(self) -> Record:
         text = spf_record(self.spec, self.facts.servers, self.domain)
-        return self._record(self.domain, "TXT", text, f"SPF: who may send as {self.domain}")
+        cost = f"{count_lookups(text)} of {MOST_LOOKUPS} look-ups before those of its includes"
+        return self._record(self.domain, "TXT", text, f"SPF: who may send as {self.domain}; {cost}")
 
     def dmarc(self) -> Record:
         text = f"v=DMARC1; p={self.policy_of_dmarc}; rua=mailto:{self.reports_to}"

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from pydantic_core.core_schema import ValidationInfo, with_info_plain_validator_function
 
 from mailctl.spec.nodes import base_folder, read_secret
-from mailctl.spec.values import VARIABLE, ReadBy, Secret
+from mailctl.spec.value_types import ReadBy
+from mailctl.spec.values import VARIABLE, Secret
 
 FORMS = ("hash", "file", "env")
 # Schemes of `doveadm pw -l` on Dovecot 2.3 that are not plain text in disguise.
