@@ -28,13 +28,12 @@ def dkim() -> None:
     """Signing keys and signatures."""
 
 
-DOMAIN = click.argument("domain")
 NAMESERVER = click.option("--nameserver", metavar="ADDRESS[@PORT]", help="Ask this DNS server [/etc/resolv.conf].")
 
 
 @dkim.command()
 @common_options
-@DOMAIN
+@click.argument("domain")
 @click.option("--selector", metavar="NAME", help="Its selector [after the year: s2026b].")
 @click.option("--bits", type=click.IntRange(2048, 4096), help="Its length [as the spec says].")
 @click.pass_obj

@@ -47,7 +47,7 @@ def look(patient: Patient, spec: Spec) -> Iterator[Finding]:
             ages.append((patient.now - state.since).days)
     yield from found
     if not found:
-        yield ok("dkim", f"{len(ages)} domains are signed; the oldest key signs for {max(ages, default=0)} days")
+        yield ok("dkim", f"signed domains: {len(ages)}; the oldest key signs for {max(ages, default=0)} days")
 
 
 def _table_problems(patient: Patient) -> Iterator[Finding]:
