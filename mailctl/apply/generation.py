@@ -144,4 +144,5 @@ def _write_json(host: Host, path: PurePosixPath, data: Mapping[str, Any]) -> Non
 
 
 def _json(data: Mapping[str, Any]) -> bytes:
-    return json.dumps(data, indent=1, ensure_ascii=False).encode()
+    # On one line: with line breaks it takes ten times as long, seconds where there are 100,000 addresses.
+    return json.dumps(data, ensure_ascii=False).encode()
