@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mailctl import __version__
 from mailctl.components.base import Daemon
 from mailctl.spec.nodes import expand, read_secret, read_source
 from mailctl.target import Target
@@ -49,8 +50,8 @@ class Inputs:
         secrets += [relay.password for relay in spec.relays.values() if relay.password]
         if spec.hosts or not spec.origins.files or any(secret.is_from_environment for secret in secrets):
             return None
-        texts = {os.path.abspath(name): spec.origins.text(name) for name in spec.origins.files}  # noqa: PTH100
-        hidden = {os.path.abspath(secret.path): secret.value for secret in secrets if secret.path}  # noqa: PTH100
+        texts = {_absolute(name): spec.origins.text(name) for name in spec.origins.files}
+        hidden = {_absolute(secret.path): secret.value for secret in secrets if secret.path}
         digest = _digest(target, [*texts.items(), *hidden.items()])
         return cls(next(iter(texts)), tuple(texts), spec.include, tuple(hidden), tuple(programs), daemons, digest)
 
@@ -61,8 +62,8 @@ class Inputs:
             OSError, ValueError, UnreadableFileError: a file cannot be read any more.
         """
         folder = spec.absolute().parent
-        included = {os.path.abspath(folder / name) for each in self.patterns for name in expand(each, folder)}  # noqa: PTH100
-        if os.path.abspath(spec) != self.spec or {self.spec, *included} != set(self.files):  # noqa: PTH100
+        included = {_absolute(folder / name) for each in self.patterns for name in expand(each, folder)}
+        if _absolute(spec) != self.spec or {self.spec, *included} != set(self.files):
             return False
         texts = [(name, read_source(Path(name)).text) for name in self.files]
         secrets = [(name, read_secret(Path(name))) for name in self.secrets]
@@ -81,6 +82,11 @@ class Inputs:
         return cls(**{**fields, "daemons": tuple(daemons)})
 
 
+def _absolute(path: str | Path) -> str:
+    """As it was spelled: what a link on the way, or `..` behind one, means is looked up when it is read."""
+    return str(Path(path).absolute())
+
+
 def _digest(target: Target, contents: Iterable[tuple[str, str]]) -> str:
     digest = hashlib.sha256(repr((target, *_code())).encode())
     for name, content in contents:
@@ -92,7 +98,7 @@ def _digest(target: Target, contents: Iterable[tuple[str, str]]) -> str:
 
 def _code() -> Iterator[object]:
     """Whatever changes when mailctl, its templates, a library that decides what is rendered, or Python does."""
-    yield sys.version
+    yield from (sys.version, __version__)
     for folder in CODE:
         for path, directories, names in os.walk(folder):
             directories[:] = sorted(each for each in directories if each != "__pycache__")

@@ -78,9 +78,21 @@ def test_the_plan_is_the_one_that_is_made_from_the_spec(applied: Applied) -> Non
     assert plan_as_json(quick) == plan_as_json(applied.server.plan(load_spec(applied.spec)))
 
 
-def test_it_does_not_matter_from_where_the_spec_is_named(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(applied.folder / "users.d")
-    assert unchanged(Path("../mailctl.yml"), DEBIAN_12, applied.server.host) is not None
+def test_the_spec_may_be_named_from_its_own_folder(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(applied.folder)
+    assert unchanged(Path("mailctl.yml"), DEBIAN_12, applied.server.host) is not None
+
+
+@pytest.mark.parametrize("name", ["mailctl.yml", "users.d/bob.yml", "team.csv", "secrets/ali"])
+def test_a_link_is_followed_anew(applied: Applied, name: str) -> None:
+    link = applied.folder / name
+    target = link.rename(link.with_name("one"))
+    link.symlink_to(target)
+    assert applied.is_unchanged()
+    link.unlink()
+    link.symlink_to(link.with_name("two"))
+    link.with_name("two").write_text(target.read_text().replace("mx1", "mx2").replace("aaaa", "cccc"))
+    assert not applied.is_unchanged()
 
 
 def _touch_template(applied: Applied) -> None:
