@@ -31,10 +31,9 @@ LATER_POSTFIX = """
     set -e
     cd "$(mktemp -d)"
     dpkg-deb --raw-extract /srv/packages/postfix_*.deb later
-    sed -i 's/^Version: .*/&.later/' later/DEBIAN/control
     sed -i '2i postconf -e smtpd_helo_required=no' later/DEBIAN/postinst
     dpkg-deb -Znone --build later later.deb
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y install ./later.deb
+    DEBIAN_FRONTEND=noninteractive dpkg --install later.deb
 """
 GUARD_TIMEOUT = 120.0  # seconds, beyond the deadline
 
@@ -224,9 +223,11 @@ def test_a_reinstalled_package_changes_nothing(server: MailServer) -> None:
 
 
 def test_what_an_upgraded_package_changes_is_drift(server: MailServer) -> None:
-    """A later Postfix whose postinst sets a parameter, as Debian's does when a default would bring surprises."""
+    """Its postinst sets a parameter, as Debian's does where a new default would bring surprises.
+
+    The version stays: the packages of the table types want exactly that one.
+    """
     server.host.shell(LATER_POSTFIX, timeout=300)
-    assert server.host.run("dpkg-query", "-W", "-f", "${Version}", "postfix").stdout.endswith(".later")
     assert server.host.run("postconf", "-h", "smtpd_helo_required").stdout == "no\n"
     said = server.mailctl("apply", "-y", code=75)
     assert "changed by hand since generation" in said.stderr
