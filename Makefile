@@ -1,6 +1,6 @@
 # mailctl for its developers; `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test long crash check lint format bench wheel clean
+.PHONY: help install demo test long crash check lint format bench hosts wheel clean
 
 PYTEST = .venv/bin/pytest
 
@@ -38,6 +38,9 @@ format: install  ## Format the code
 
 bench: install  ## Benchmarks; they print times and growth curves
 	.venv/bin/python -m bench
+
+hosts: install  ## Debian hosts with systemd to work on by hand; ARGS="mx1 --image mailctl" for others than mx1 mx2 app1
+	.venv/bin/python -m tests.hosts.harness $(ARGS)
 
 wheel: install  ## Build the wheel into dist/
 	.venv/bin/python -m build --wheel

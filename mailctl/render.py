@@ -9,11 +9,14 @@ macros return several lines.)
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 PACKAGE = Path(__file__).parent
 
@@ -40,6 +43,17 @@ def refuse_control_characters(text: str) -> str:
     return text
 
 
+def join_lines(lines: Sequence[str], what: str) -> bytes:
+    """A file of these lines, as UTF-8; for files of a hundred thousand lines, which no template has to lay out.
+
+    Raises:
+        UnsafeValueError: a line holds a control character; it may be a secret, so only `what` is named.
+    """
+    if not "".join(lines).isprintable():
+        raise UnsafeValueError(f"a control character would change the structure of {what}")
+    return "\n".join([*lines, ""]).encode()
+
+
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -57,10 +71,26 @@ def _texts(value: object) -> Iterator[str]:
         raise TypeError(f"a view holds strings, numbers, tuples and mappings, not {type(value).__name__}")
 
 
+class _CompiledBeside(FileSystemBytecodeCache):
+    """Keeps compiled templates where Python keeps our compiled modules, and only where it may: beside the code.
+
+    Who can write there can change the code itself, so what is read there is no less to be trusted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(str(PACKAGE / "__pycache__"), "template-%s.cache")
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if not sys.dont_write_bytecode:
+            with suppress(OSError):
+                super().dump_bytecode(bucket)
+
+
 @functools.cache
 def _environment() -> Environment:
     return Environment(  # configuration files, not HTML
         loader=FileSystemLoader(_templates_dir()),
+        bytecode_cache=_CompiledBeside(),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701
         trim_blocks=True,

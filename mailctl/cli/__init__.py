@@ -6,7 +6,6 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -108,6 +107,8 @@ def _run(arguments: list[str], session: Session) -> int:
         return ExitCode.FAILED
     except Exception as error:
         if session.verbose:
+            import traceback
+
             traceback.print_exc()
         hint = "this is a fault of mailctl: run it again with -v and report what it prints"
         session.fail(MailctlError(f"unexpected {type(error).__name__}: {error}", hint=hint))

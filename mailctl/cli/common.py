@@ -59,11 +59,9 @@ class Session:
             SpecError: with every problem found.
             UsageError: which host this is cannot be told.
         """
-        import socket
-
         from mailctl.spec.load import load_spec
 
-        self._spec = load_spec(self.find_spec(), self.host_name, socket.gethostname())
+        self._spec = load_spec(self.find_spec(), self.host_name, os.uname().nodename)
         return self._spec
 
     def require_trusted(self, spec: Spec) -> None:

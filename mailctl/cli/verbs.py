@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Try it": {
         "route": "What happens to the mail for one address.",
+        "dns": "What the world must see in the DNS: records to publish, and whether they are.",
         "tls": "Check the certificates the spec names.",
         "probe": "Prove over the network that the server is safe.",
         "lab": "A private server in its own namespaces: up, send, read, log, status, down.",

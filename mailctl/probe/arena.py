@@ -81,7 +81,10 @@ class Vantage:
 
 @dataclass(frozen=True)
 class Arena:
-    """Everything a check may use; what is None or empty it has to do without, and says so."""
+    """Everything a check may use; what is None or empty it has to do without, and says so.
+
+    Moments are those of time.monotonic: the run ends at `deadline`; the server knows passwords from `logins_from` on.
+    """
 
     vantage: Vantage
     subject: Subject
@@ -91,6 +94,7 @@ class Arena:
     target: Target = DEBIAN_12
     server: ServerSide | None = None
     mailroom: Mailroom | None = None
+    logins_from: float = 0.0
 
     def connect(
         self, transcript: Transcript, transport: Transport, family: Family = Family.IPV4, *, source: str = ""
@@ -134,11 +138,12 @@ class Arena:
         return expect(dialogue.command(f"EHLO {self.subject.names['helo']}"), 250)
 
     def log_in(self, dialogue: Dialogue, login: str) -> None:
-        """Authenticate with the password the subject knows.
+        """Authenticate with the password the subject knows, once the server does.
 
         Raises:
             DialogueError: it is refused.
         """
+        time.sleep(max(0.0, self.logins_from - time.monotonic()))
         expect(dialogue.log_in(login, self.subject.passwords[login]), 235)
 
     def is_open(self, transport: Transport, family: Family = Family.IPV4) -> bool:

@@ -107,8 +107,8 @@ def _complaint(said: str, reply: Reply, *, is_claim: bool) -> str:
 
 
 def load_checks() -> tuple[Check, ...]:
-    """Every check of every file of cases/, in the order of the files' names and their lines."""
-    return tuple(check for path in sorted(FOLDER.glob("*.yml")) for check in load_family(path))
+    """Every check of every file of cases/, in the order of their lines."""
+    return tuple(check for path in FOLDER.glob("*.yml") for check in load_family(path))
 
 
 @functools.cache
@@ -125,6 +125,7 @@ def load_family(path: Path) -> tuple[Check, ...]:
             remedy=case.get("remedy", data["remedy"]),
             attempts=_case(case, data, patterns).attempts,
             is_fast=case.get("fast", data.get("fast", "no")) == "yes",
+            waits=case.get("waits", "no") == "yes",
         )
         for name, case in data["cases"].items()
     )

@@ -58,8 +58,8 @@ class Attempt:
 class Check:
     """A named claim.
 
-    `attempts` raises CannotTellError where the arena lacks what it needs. Fast ones belong to every apply;
-    disruptive ones stop services, and run alone after all others.
+    `attempts` raises CannotTellError where the arena lacks what it needs. Fast ones belong to every apply; those that
+    wait for seconds begin before all others; disruptive ones stop services, and run alone after all others.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Check:
     remedy: str
     attempts: Callable[[Arena], Iterable[Attempt]]
     is_fast: bool = False
+    waits: bool = False
     is_disruptive: bool = False
 
     @property

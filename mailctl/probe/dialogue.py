@@ -73,6 +73,26 @@ class Patience:
         return left
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Bytes as they are, and no longer a wait for them than in a dialogue.
+
+    Both raise OSError where the connection fails, and DialogueError where no time is left.
+    """
+
+    _socket: socket.socket
+    _patience: Patience
+
+    def send(self, data: bytes) -> None:
+        self._socket.settimeout(self._patience.left())
+        self._socket.sendall(data)
+
+    def receive(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end."""
+        self._socket.settimeout(self._patience.left())
+        return self._socket.recv(size)
+
+
 class Dialogue:
     """A connection, every line of which goes into `transcript`; as a context manager it hangs up at the end."""
 
@@ -95,10 +115,9 @@ class Dialogue:
         self._socket.close()
 
     @property
-    def raw_socket(self) -> socket.socket:
+    def connection(self) -> Connection:
         """For handshakes that are made by hand; nothing may be unread."""
-        self._socket.settimeout(self._patience.left())
-        return self._socket
+        return Connection(self._socket, self._patience)
 
     @property
     def own_address(self) -> str:
@@ -123,8 +142,10 @@ class Dialogue:
             DialogueError: none came in time, or what came is no reply.
         """
         texts: list[str] = []
-        while True:
+        size = 0
+        while size < LARGEST_REPLY:
             line = self._line()
+            size += len(line)
             match = _REPLY_LINE.fullmatch(line)
             if match is None:
                 raise DialogueError(f"no SMTP reply: {printable(_text(line[:80]))!r}")
@@ -132,6 +153,7 @@ class Dialogue:
             self.lines.append(f"<- {printable(_text(line))}")
             if match[2] != b"-":
                 return Reply(int(match[1]), "\n".join(texts))
+        raise DialogueError("a reply without an end")
 
     def start_tls(self, context: ssl.SSLContext, server_name: str | None = None) -> bytes:
         """TLS from here on; what was received before is forgotten, RFC 3207 section 4.2. The certificate, DER.

@@ -6,12 +6,12 @@ RFC 5246 section 7.4, RFC 8446 section 4; nothing here encrypts anything.
 from __future__ import annotations
 
 import os
-import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from mailctl.probe.dialogue import Connection
 from mailctl.probe.suites import ALL_1_2
 
 HANDSHAKE = 22
@@ -67,14 +67,15 @@ class Agreement:
     group: int = 0
 
 
-def negotiate(connection: socket.socket, offer: Offer, *, wants_keys: bool = False) -> Agreement | None:
+def negotiate(connection: Connection, offer: Offer, *, wants_keys: bool = False) -> Agreement | None:
     """Send `offer`; what the server agrees to, or None where it refuses. `wants_keys` waits for group and prime.
 
     Raises:
         OSError: the connection failed otherwise than by being closed.
+        DialogueError: no time is left.
     """
     try:
-        connection.sendall(_client_hello(offer))
+        connection.send(_client_hello(offer))
         return _read_answer(connection, wants_keys)
     except (ConnectionResetError, BrokenPipeError):
         return None
@@ -115,7 +116,7 @@ def _vector(content: bytes, length_bytes: int) -> bytes:
     return len(content).to_bytes(length_bytes, "big") + content
 
 
-def _read_answer(connection: socket.socket, wants_keys: bool) -> Agreement | None:
+def _read_answer(connection: Connection, wants_keys: bool) -> Agreement | None:
     """What the interesting messages say; an alert or the end of the connection is a refusal."""
     found = None
     for kind, body in _read_messages(connection):
@@ -130,7 +131,7 @@ def _read_answer(connection: socket.socket, wants_keys: bool) -> Agreement | Non
     return found
 
 
-def _read_messages(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
+def _read_messages(connection: Connection) -> Iterator[tuple[int, bytes]]:
     """Handshake messages, which may be split over records and share one; RFC 5246 section 6.2.1."""
     data, total = b"", 0
     while (content := _read_handshake_record(connection)) is not None and total < LARGEST_ANSWER:
@@ -148,17 +149,17 @@ def _with_keys(found: Agreement, body: bytes) -> Agreement:
     return replace(found, dh_bits=8 * int.from_bytes(body[:2], "big"))
 
 
-def _read_handshake_record(connection: socket.socket) -> bytes | None:
+def _read_handshake_record(connection: Connection) -> bytes | None:
     header = _read_exactly(connection, 5)
     if header is None or header[0] != HANDSHAKE:
         return None
     return _read_exactly(connection, int.from_bytes(header[3:5], "big"))
 
 
-def _read_exactly(connection: socket.socket, size: int) -> bytes | None:
+def _read_exactly(connection: Connection, size: int) -> bytes | None:
     data = b""
     while len(data) < size:
-        chunk = connection.recv(size - len(data))
+        chunk = connection.receive(size - len(data))
         if not chunk:
             return None
         data += chunk

@@ -13,7 +13,7 @@ from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
 from mailctl.probe.dialogue import DialogueError, Transcript
 from mailctl.probe.result import Outcome, Report, Result, Verdict, skipped
 
-MOST_AT_ONCE = 24
+MOST_AT_ONCE = 32
 GREETING = 220
 SURVEYED = (Transport.SMTP, Transport.SUBMISSION, Transport.SUBMISSIONS, Transport.IMAPS)
 
@@ -43,14 +43,15 @@ def run_checks(checks: Sequence[Check], arena: Arena, announce: Announce) -> Rep
     return Report(tuple(results), time.monotonic() - started)
 
 
-def _run_together(checks: Iterable[Check], arena: Arena, keep: Announce) -> None:
+def _run_together(checks: Sequence[Check], arena: Arena, keep: Announce) -> None:
     with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
-        pending: list[tuple[Check, list[Future[Outcome]] | str]] = []
-        for check in checks:
+        pending: dict[str, list[Future[Outcome]] | str] = {}
+        for check in sorted(checks, key=lambda check: not check.waits):
             found = _attempts(check, arena)
             started = found if isinstance(found, str) else [pool.submit(attempt.outcome) for attempt in found]
-            pending.append((check, started))
-        for check, outcomes in pending:
+            pending[check.name] = started
+        for check in checks:
+            outcomes = pending[check.name]
             if isinstance(outcomes, str):
                 keep(skipped(check.name, check.claim, outcomes))
             else:

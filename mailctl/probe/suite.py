@@ -16,8 +16,19 @@ from mailctl.probe import outside
 from mailctl.probe.arena import Arena, Family, Vantage
 from mailctl.probe.case import load_checks
 from mailctl.probe.check import Check
-from mailctl.probe.families import auth, certificate, closed, delivery, renegotiation, signing, smuggling, tables, tls
-from mailctl.probe.logins import known_passwords
+from mailctl.probe.families import (
+    auth,
+    certificate,
+    closed,
+    delivery,
+    renegotiation,
+    signer,
+    signing,
+    smuggling,
+    tables,
+    tls,
+)
+from mailctl.probe.logins import known_passwords, when_reread
 from mailctl.probe.mailroom import Mailroom
 from mailctl.probe.result import Report, Result
 from mailctl.probe.runner import Announce, run_checks
@@ -27,7 +38,8 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, call_in_network_of
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-FAMILIES = (auth, tables, tls, renegotiation, certificate, delivery, signing, smuggling, closed)
+MODULES = (auth, tables, tls, renegotiation, certificate, delivery, signer, signing, smuggling, closed)
+FAMILIES = ("relay", "auth", "identity", "enumeration", "tls", "delivery", "signing", "smuggling", "closed")
 HELO = "probe.client.example"
 CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
     Family.IPV4: IPv4Network("198.19.0.0/16"),  # RFC 2544
@@ -53,7 +65,8 @@ def ignore(result: Result) -> None:
 
 def all_checks() -> tuple[Check, ...]:
     """Every check, family by family."""
-    return tuple(check for part in (load_checks(), *(module.checks() for module in FAMILIES)) for check in part)
+    parts = (load_checks(), *(module.checks() for module in MODULES))
+    return tuple(sorted(itertools.chain(*parts), key=lambda check: FAMILIES.index(check.family)))
 
 
 def select_checks(only: Sequence[str] = (), *, fast: bool = False) -> tuple[Check, ...]:
@@ -65,8 +78,7 @@ def select_checks(only: Sequence[str] = (), *, fast: bool = False) -> tuple[Chec
     checks = all_checks()
     known = {name for check in checks for name in (check.name, check.family)}
     if unknown := [name for name in only if name not in known]:
-        families = ", ".join(dict.fromkeys(check.family for check in checks))
-        raise UsageError(f"no check is called {unknown[0]!r}", hint=f"families are: {families}")
+        raise UsageError(f"no check is called {unknown[0]!r}", hint=f"families are: {', '.join(FAMILIES)}")
     chosen = (check for check in checks if not only or {check.name, check.family} & set(only))
     return tuple(check for check in chosen if check.is_fast or not fast)
 
@@ -100,6 +112,7 @@ def probe_sandbox(
             target=target,
             server=sandbox,
             mailroom=Mailroom(sandbox, target),
+            logins_from=when_reread(),
         )
         return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
 

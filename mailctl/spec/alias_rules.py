@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mailctl.errors import Problem
-from mailctl.spec.derive import SpecPath, alias_rows, hosts_mail, pattern_rows
+from mailctl.spec.derive import AliasRow, SpecPath, alias_rows, hosts_mail, pattern_rows
 from mailctl.spec.hints import dotted
 from mailctl.spec.model import MailboxKind, Spec
 
@@ -65,32 +65,25 @@ def _beyond(spec: Spec, path: SpecPath, message: str, parameter: str) -> Problem
 
 
 @dataclass(frozen=True, slots=True)
-class _Node:
-    targets: tuple[str, ...]
-    path: SpecPath
-
-
-@dataclass(frozen=True, slots=True)
 class _AliasGraph:
     """Addresses that become others. A catch-all is `@domain`, a pattern its own text."""
 
     spec: Spec
-    nodes: Mapping[str, _Node]
+    nodes: Mapping[str, AliasRow]
     patterns: Mapping[str, tuple[tuple[re.Pattern[str], str], ...]]
 
     @classmethod
     def of(cls, spec: Spec) -> _AliasGraph:
-        nodes = {
-            row.address: _Node(row.targets, row.path) for row in alias_rows(spec) if not _is_identity(spec, row.path)
-        }
+        nodes = {row.address: row for row in alias_rows(spec) if not _is_identity(spec, row.path)}
         patterns: dict[str, list[tuple[re.Pattern[str], str]]] = {}
         for row in pattern_rows(spec):
             _, domain, _, key = row.path
-            nodes[f"{key}@{domain}"] = _Node(row.targets, row.path)
+            nodes[f"{key}@{domain}"] = AliasRow(f"{key}@{domain}", row.targets, row.path)
             patterns.setdefault(str(domain), []).append((re.compile(row.pattern), f"{key}@{domain}"))
         if spec.server.hostname not in spec.domains:
             for name, target in spec.local_aliases.items():
-                nodes[f"{name}@{spec.server.hostname}"] = _Node((target,), ("local_aliases", name))
+                address = f"{name}@{spec.server.hostname}"
+                nodes[address] = AliasRow(address, (target,), ("local_aliases", name))
         return cls(spec, nodes, {domain: tuple(found) for domain, found in patterns.items()})
 
     def cycles(self, done: dict[str, None]) -> Iterator[tuple[str, ...]]:

@@ -7,8 +7,8 @@ Everything here expects a spec that rules.py found sound, and is pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
+from typing import NamedTuple
 
 from mailctl.spec.model import DomainRecord, Mailbox, MailboxKind, Role, Spec
 from mailctl.spec.values import Secret
@@ -18,8 +18,7 @@ REQUIRED_LOCALPARTS = ("postmaster", "abuse")
 SpecPath = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(NamedTuple):
     """One user of Dovecot's passwd-file; quotas in bytes, 0 means no limit."""
 
     address: str
@@ -30,8 +29,7 @@ class Login:
     path: SpecPath
 
 
-@dataclass(frozen=True, slots=True)
-class AliasRow:
+class AliasRow(NamedTuple):
     """One row of virtual_alias_maps: what mail to `address` becomes. `path` is the spec value it comes from."""
 
     address: str
@@ -39,8 +37,7 @@ class AliasRow:
     path: SpecPath
 
 
-@dataclass(frozen=True, slots=True)
-class PatternRow:
+class PatternRow(NamedTuple):
     """A regular expression over whole addresses of one domain, without slashes, and its targets."""
 
     pattern: str
@@ -74,6 +71,11 @@ def logins(spec: Spec) -> Iterator[Login]:
 def virtual_mailboxes(spec: Spec) -> Iterator[str]:
     """Addresses with a Maildir of their own."""
     return (address for address, each in _mailboxes(spec) if each.kind is MailboxKind.MAILBOX)
+
+
+def smtp_users(spec: Spec) -> Iterator[str]:
+    """Addresses that may send and have no mailbox."""
+    return (address for address, each in _mailboxes(spec) if each.kind is MailboxKind.SMTP_USER)
 
 
 def null_senders(spec: Spec) -> Iterator[str]:
@@ -152,18 +154,16 @@ def whole_address_pattern(alias_key: str, domain: str) -> str:
 
 def sender_owners(spec: Spec) -> Mapping[str, tuple[str, ...]]:
     """The logins that may send as an address: its own, those an alias reaches, those with it in `send_as`."""
-    owners: dict[str, dict[str, None]] = {}
     rows = {row.address: row for row in alias_rows(spec) if not row.address.startswith("@")}
-    users = {address for address, _ in _mailboxes(spec)}
-    for address in users:
-        owners.setdefault(address, {})[address] = None
-    for address, row in rows.items():
-        if address not in users:
-            owners.setdefault(address, {}).update(dict.fromkeys(reachable_logins(row.targets, rows, users)))
+    owners = {address: (address,) for address, _ in _mailboxes(spec)}
+    further = {
+        address: reachable_logins(row.targets, rows, owners) for address, row in rows.items() if address not in owners
+    }
     for address, mailbox in _mailboxes(spec):
         for sender in mailbox.send_as and _resolve_all(mailbox.send_as, address.rpartition("@")[2]):
-            owners.setdefault(sender, {})[address] = None
-    return {address: tuple(sorted(found)) for address, found in sorted(owners.items()) if found}
+            further.setdefault(sender, set()).add(address)
+    shared = {address: tuple(sorted({*owners.get(address, ()), *found})) for address, found in further.items() if found}
+    return dict(sorted((owners | shared).items()))
 
 
 def pattern_sender_owners(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -179,7 +179,7 @@ def pattern_sender_owners(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield row.pattern, tuple(sorted(found))
 
 
-def reachable_logins(targets: tuple[str, ...], rows: Mapping[str, AliasRow], users: set[str]) -> set[str]:
+def reachable_logins(targets: tuple[str, ...], rows: Mapping[str, AliasRow], users: Container[str]) -> set[str]:
     """Logins that mail to `targets` ends at, aliases followed."""
     found: set[str] = set()
     seen: set[str] = set()

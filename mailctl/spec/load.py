@@ -16,7 +16,7 @@ from mailctl.spec.fleet import host_of_machine, hosts_of, root_for
 from mailctl.spec.hints import shortened
 from mailctl.spec.include import SpecFiles, read_spec_files
 from mailctl.spec.messages import SpecPath, shape_problems
-from mailctl.spec.model import Spec
+from mailctl.spec.model import Server, Spec
 from mailctl.spec.nodes import MOST_PROBLEMS, MappingNode
 from mailctl.spec.places import FilePlaces, excerpts
 from mailctl.spec.rules import check_rules
@@ -78,6 +78,22 @@ def load_spec(path: Path, host: str | None = None, machine: str | None = None) -
         problems = _presentable(found.problems, files, path)
         raise SpecError(f"{path} is not valid: {_count(problems)}", problems=problems)
     return found.spec
+
+
+def load_servers(path: Path) -> tuple[Server, ...]:
+    """Every server of a fleet, of a spec that loads; its only one where it has no hosts.
+
+    Raises:
+        SpecError: the overrides of a host are not valid.
+    """
+    root = read_spec_files(path).root
+    if root is None:
+        return ()
+    try:
+        servers = [Server.model_validate(root_for(root, host)["server"]) for host in hosts_of(root) or (None,)]
+    except ValidationError as error:
+        raise SpecError(f"{path}: a host is not valid", hint="`mailctl validate` says what is wrong") from error
+    return tuple({each.hostname: each for each in servers}.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,13 @@ from mailctl.spec.values import (
     AliasKey,
     AliasTarget,
     ByteSize,
+    DnsName,
     Domain,
     FilePath,
     Flag,
     Host,
     Hostname,
+    IpAddress,
     Line,
     Localpart,
     MailboxName,
@@ -104,13 +106,29 @@ class RelayPreset(StrEnum):
     LIARA = "liara"
 
 
+class DmarcPolicy(StrEnum):
+    """What a domain asks receivers to do with mail that is not from it; RFC 7489 section 6.3."""
+
+    NONE = "none"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+class MtaSts(StrEnum):
+    """How far senders are held to TLS by a policy on the web; RFC 8461 section 3.2."""
+
+    NONE = "none"
+    TESTING = "testing"
+    ENFORCE = "enforce"
+
+
 DIRECT: Literal["direct"] = "direct"
 
 
 class Record(BaseModel):
-    """Frozen; unknown keys are refused."""
+    """Frozen; unknown keys are refused. Built when the first spec is read, which many commands never do."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def documented(description: str, renders: str = "", **options: Any) -> Any:
@@ -193,6 +211,11 @@ class Server(Record):
     trusted_networks: tuple[Network, ...] = documented(
         "Networks that may send without a login, added to loopback; never the subnet as such.", "mynetworks", default=()
     )
+    addresses: tuple[IpAddress, ...] = documented(
+        "The addresses the world sees it at, for DNS records; its mail leaves from them.",
+        "nothing on the server; `mailctl dns records`: A, AAAA, PTR, SPF",
+        default=(),
+    )
     # The limit stands in the type: as an option of the field, pydantic would drop it for a type with its own validator.
     message_size: Annotated[ByteSize, Field(ge=SMALLEST_MESSAGE_SIZE)] = documented(
         "The largest message accepted.", "message_size_limit", default=50 * 2**20
@@ -254,9 +277,10 @@ class Mailbox(Record):
     def _fits_its_kind(self) -> Self:
         if self.kind is MailboxKind.MAILBOX and self.deliver_to:
             raise ValueError("deliver_to is for an smtp-user; a mailbox delivers to itself")
-        if self.kind is MailboxKind.SMTP_USER and self.quota is not None:
-            raise ValueError("an smtp-user stores no mail; remove its quota")
-        _refuse_tiny_quota(self.quota or 0)
+        if self.quota is not None:
+            if self.kind is MailboxKind.SMTP_USER:
+                raise ValueError("an smtp-user stores no mail; remove its quota")
+            _refuse_tiny_quota(self.quota)
         return self
 
 
@@ -288,6 +312,9 @@ class DomainRecord(Record):
     dkim: Dkim | None = documented(
         "Signing of its mail; null leaves it unsigned.", "KeyTable, SigningTable", default=None
     )
+    dmarc: DmarcPolicy | None = documented(
+        "Its DMARC policy; dns.dmarc where not given.", "`mailctl dns records`: _dmarc", default=None
+    )
     mailboxes: dict[MailboxName, Mailbox] = documented(
         "Logins by localpart.", "virtual_mailbox_maps, Dovecot passwd-file", default_factory=dict
     )
@@ -316,6 +343,11 @@ class Relay(Record):
     username: Line | None = documented("The login there.", "smtp_sasl_password_maps", default=None)
     password: PlainSecret | None = documented(
         "Its password: {file: ...} or {env: ...}.", "smtp_sasl_password_maps", default=None
+    )
+    spf_include: DnsName | None = documented(
+        "What the SPF record of a domain must include for it; its preset's where not given.",
+        "`mailctl dns records`: SPF",
+        default=None,
     )
 
     @model_validator(mode="after")
@@ -394,6 +426,31 @@ class PostfixSettings(Record):
     )
 
 
+class Dns(Record):
+    """What the DNS says besides what follows from the rest of the spec; nothing on the server depends on it."""
+
+    dmarc: DmarcPolicy = documented(
+        "The DMARC policy of domains that name none of their own. Start with none, read the reports, go on to reject.",
+        "`mailctl dns records`: _dmarc",
+        default=DmarcPolicy.NONE,
+    )
+    reports: Address | None = documented(
+        "Who gets reports on DMARC and TLS; the postmaster of each domain where not given.",
+        "`mailctl dns records`: rua of _dmarc and _smtp._tls",
+        default=None,
+    )
+    mta_sts: MtaSts = documented(
+        "Whether senders must use TLS with a certificate they trust. Needs a web server for mta-sts.DOMAIN.",
+        "`mailctl dns records`: _mta-sts, and the policy to serve",
+        default=MtaSts.NONE,
+    )
+    blocklists: tuple[Domain, ...] = documented(
+        "Lists of senders that `mailctl dns check` looks for this server in; [] for none.",
+        "nothing on the server",
+        default=("zen.spamhaus.org", "bl.spamcop.net", "psbl.surriel.com"),
+    )
+
+
 class Spec(Record):
     """One mail server, or a fleet of them."""
 
@@ -413,6 +470,7 @@ class Spec(Record):
     routes: tuple[Route, ...] = documented(
         "Which mail leaves how; a list of relays is a failover order.", "transport_maps", default=()
     )
+    dns: Dns = documented("What the DNS says besides.", default_factory=Dns)
     postfix: PostfixSettings = documented(
         "The escape hatch for what the spec does not model.", default_factory=PostfixSettings
     )

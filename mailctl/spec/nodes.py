@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from array import array
+from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,12 @@ LARGEST_FILE = 64 * 2**20
 MOST_PROBLEMS = 50
 
 Place = int
-"""Line and column in one number, both from 0: 100,000 mailboxes have a million of them."""
+"""Where a value begins, in characters from the start of its file: 100,000 mailboxes have a million of them."""
 Span = tuple[int, int]
 
-LINE_SHIFT = 32
-_COLUMN = 2**LINE_SHIFT - 1
 # Line breaks YAML knows and editors do not, and everything that is no text.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
-
-
-def pack(line: int, column: int) -> Place:
-    return line << LINE_SHIFT | column
-
-
-def unpack(place: Place) -> tuple[int, int]:
-    """Line and column from 0."""
-    return place >> LINE_SHIFT, place & _COLUMN
 
 
 class SourceFile:
@@ -52,8 +42,17 @@ class SourceFile:
         self.is_foreign = False
 
     def origin(self, place: Place) -> Origin:
-        line, column = unpack(place)
+        line, column = self.position(place)
         return Origin(self.name, line + 1, column + 1)
+
+    def position(self, place: Place) -> tuple[int, int]:
+        """Line and column of a place, both from 0."""
+        line = bisect_right(self._line_starts, place) - 1
+        return line, place - self._line_starts[line]
+
+    @functools.cached_property
+    def _line_starts(self) -> list[Place]:
+        return [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
 
     @functools.cached_property
     def lines(self) -> list[str]:

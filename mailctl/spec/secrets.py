@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core.core_schema import ValidationInfo, with_info_plain_validator_function
 
 from mailctl.spec.nodes import base_folder, read_regular
-from mailctl.spec.values import Secret
+from mailctl.spec.values import ReadBy, Secret
 
 FORMS = ("hash", "file", "env")
 LONGEST_SECRET = 4096
@@ -98,7 +98,7 @@ def _read_variable(name: str) -> Secret:
     return Secret(os.environ[name], f"variable {name}")
 
 
-def _reader(read: Callable[[Any], Secret]) -> PlainValidator:
+def _reader(read: Callable[[Any], Secret], *kinds: str) -> ReadBy:
     def validate(value: Any, info: ValidationInfo) -> Secret:
         try:
             return read(value)
@@ -107,21 +107,16 @@ def _reader(read: Callable[[Any], Secret]) -> PlainValidator:
                 return UNREAD
             raise
 
-    return PlainValidator(validate)
+    schema = {
+        "type": "object",
+        "title": "secret",
+        "properties": {kind: {"type": "string"} for kind in kinds},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return ReadBy(with_info_plain_validator_function(validate), schema)
 
 
-def _schema(*kinds: str) -> WithJsonSchema:
-    return WithJsonSchema(
-        {
-            "type": "object",
-            "title": "secret",
-            "properties": {kind: {"type": "string"} for kind in kinds},
-            "additionalProperties": False,
-            "minProperties": 1,
-            "maxProperties": 1,
-        }
-    )
-
-
-PasswordHash = Annotated[Secret, _reader(read_password_hash), _schema("hash", "file")]
-PlainSecret = Annotated[Secret, _reader(read_plain_secret), _schema("file", "env")]
+PasswordHash = Annotated[Secret, _reader(read_password_hash, "hash", "file")]
+PlainSecret = Annotated[Secret, _reader(read_plain_secret, "file", "env")]

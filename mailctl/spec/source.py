@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from mailctl.errors import Origin, Problem
-from mailctl.spec.nodes import LINE_SHIFT, MOST_PROBLEMS, ListNode, MappingNode, Place, SourceFile, pack, unpack
+from mailctl.spec.nodes import MOST_PROBLEMS, ListNode, MappingNode, Place, SourceFile
 
 DEEPEST_NESTING = 16
 NotYamlError = yaml.YAMLError
@@ -88,15 +88,13 @@ class _Builder:
             event = next_event()
             kind = type(event)
             if kind is scalar:
-                mark = event.start_mark
-                marks.append(mark.line << LINE_SHIFT | mark.column)
+                marks.append(event.start_mark.index)
                 value = event.value
-                items.append(None if value in _NULLS and not event.style else value)
+                items.append(value if event.style or value not in _NULLS else None)
                 if event.anchor or event.tag:
                     self._refuse_features(event)
             elif kind is mapping_start or kind is sequence_start:
-                mark = event.start_mark
-                marks.append(mark.line << LINE_SHIFT | mark.column)
+                marks.append(event.start_mark.index)
                 stack.append((items, marks))
                 items, marks = [], []
                 if event.anchor or event.tag:
@@ -116,8 +114,7 @@ class _Builder:
             elif kind is stream_end:
                 return items[0] if items else None
             elif kind is yaml.AliasEvent:
-                mark = event.start_mark
-                marks.append(mark.line << LINE_SHIFT | mark.column)
+                marks.append(event.start_mark.index)
                 items.append(None)
                 self._report(event, "aliases (*) are not supported", "write the value out")
             elif kind is yaml.DocumentStartEvent:
@@ -162,7 +159,7 @@ class _Builder:
             self._report(event, "tags (!) are not supported", "quote the text if it begins with '!'")
 
     def _report(self, event: Any, message: str, hint: str = "") -> None:
-        self._report_at(pack(event.start_mark.line, event.start_mark.column), message, hint)
+        self._report_at(event.start_mark.index, message, hint)
 
     def _report_at(self, place: Place, message: str, hint: str = "") -> None:
         self.problems.append(Problem(self.source.origin(place), "", message, hint))
@@ -175,18 +172,14 @@ class _Builder:
         mark: Any = error.problem_mark
         if words == "found unexpected end of stream" or mark is None:
             mark = error.context_mark
-        place = pack(mark.line, mark.column) if mark else 0
+        place = mark.index if mark else 0
         message, hint = _LIBYAML_WORDS.get(words, words), ""
-        if self._is_tab(place):
+        if self.source.text[place : place + 1] == "\t":
             message = "a tab where only spaces can stand"
         elif words.startswith(_UNCLOSED) and error.context_mark:
-            opened = pack(error.context_mark.line, error.context_mark.column)
-            hint = f"it was opened at {self.source.origin(opened)}"
+            opened: Any = error.context_mark
+            hint = f"it was opened at {self.source.origin(opened.index)}"
         self.problems.append(Problem(self.source.origin(place), "", f"not valid YAML: {message}", hint))
-
-    def _is_tab(self, place: Place) -> bool:
-        line, column = unpack(place)
-        return self.source.lines[line][column : column + 1] == "\t" if line < len(self.source.lines) else False
 
 
 def _events(source: SourceFile) -> Callable[[], Any]:
@@ -220,7 +213,7 @@ def read_scalars(source: SourceFile, last_line: int) -> Iterator[Scalar]:
         if mark.line > last_line:
             return
         if isinstance(event, yaml.CollectionStartEvent):
-            frames.append((isinstance(event, yaml.MappingStartEvent), None, pack(mark.line, mark.column)))
+            frames.append((isinstance(event, yaml.MappingStartEvent), None, mark.index))
             if len(frames) > DEEPEST_NESTING:  # libyaml takes quadratic time
                 raise NotYamlError("nested too deep")
             continue
@@ -231,7 +224,7 @@ def read_scalars(source: SourceFile, last_line: int) -> Iterator[Scalar]:
             end: Any = event.end_mark
             yield Scalar(
                 keys=tuple(key for _, key, _ in frames if key is not None),
-                places=(*(place for _, _, place in frames), pack(mark.line, mark.column)),
+                places=(*(place for _, _, place in frames), mark.index),
                 is_key=is_key,
                 text=event.value,
                 start=(mark.line, mark.column),

@@ -9,7 +9,7 @@ from typing import Any
 
 from mailctl.errors import Origin, Problem
 from mailctl.spec.hints import did_you_mean
-from mailctl.spec.nodes import MOST_PROBLEMS, MappingNode, Place, SourceFile, Span, pack, unpack
+from mailctl.spec.nodes import MOST_PROBLEMS, MappingNode, Place, SourceFile, Span
 
 ADDRESS = "address"
 SECRETS = {"password_hash": "hash", "password_file": "file"}
@@ -19,12 +19,19 @@ COLUMNS = (ADDRESS, *SECRETS, "kind", "quota", "null_sender", *LISTS)
 _CELL = re.compile(r'(?:^|,)("(?:[^"]|"")*"|[^,]*)')
 
 
+# In a table a place is a line and the number of a cell: columns are worked out only when somebody asks.
+_MOST_CELLS = 2**16
+
+
+def _cell(line: int, index: int) -> Place:
+    return line * _MOST_CELLS + min(index, _MOST_CELLS - 1)
+
+
 class TableFile(SourceFile):
     """A CSV file of the spec."""
 
     def origin(self, place: Place) -> Origin:
-        # In a table a place is a line and the number of a cell: columns are worked out only when somebody asks.
-        line, index = unpack(place)
+        line, index = divmod(place, _MOST_CELLS)
         cells = self.cells(line)
         return Origin(self.name, line + 1, cells[min(index, len(cells) - 1)][0] + 1)
 
@@ -102,7 +109,7 @@ class Table:
             first = self.source.origin(mailboxes[name][1])
             self._report(line, index, f"the address '{name}@{domain}' is repeated", f"first written at {first}")
         else:
-            mailboxes[name] = (self._mailbox(line, cells), pack(line, index))
+            mailboxes[name] = (self._mailbox(line, cells), _cell(line, index))
 
     def _mailbox(self, line: int, cells: list[str]) -> MappingNode:
         items: dict[str, Any] = {}
@@ -110,7 +117,7 @@ class Table:
         for index, (column, cell) in enumerate(zip(self.columns, map(str.strip, cells), strict=True)):
             if column == ADDRESS or not cell:
                 continue
-            place = pack(line, index)
+            place = _cell(line, index)
             if column not in SECRETS:
                 items[column] = cell.split() if column in LISTS else cell
             elif "password" not in items:
@@ -131,4 +138,4 @@ class Table:
         return node
 
     def _report(self, line: int, index: int, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(self.source.origin(pack(line, index)), "", message, hint))
+        self.problems.append(Problem(self.source.origin(_cell(line, index)), "", message, hint))

@@ -34,6 +34,7 @@ FAULTS = {
     "silent": "no reply at all",
     "garbage": "a reply that is no DNS message",
     "lame": "an answer without AA",
+    "unsigned": "an answer nobody validated, without AD",
 }
 
 
@@ -72,6 +73,8 @@ class World:
             self._fill(answer, name, rdtype)
             if not query.flags & dns.flags.RD and fault != "lame":
                 answer.flags |= dns.flags.AA
+            if query.flags & dns.flags.AD and fault != "unsigned":
+                answer.flags |= dns.flags.AD
         return _to_wire(answer, query, transport)
 
     def _fill(self, answer: dns.message.Message, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ routes:
 """
 SETTINGS = ("/etc/postfix/main.cf", "/etc/postfix/master.cf", "/etc/dovecot/dovecot.conf")
 CERTIFICATE, KEY = "/etc/ssl/mx1/fullchain.pem", "/etc/ssl/mx1/privkey.pem"
-RELOADED = "reload -- version"
+LONGEST_RELOAD = 30.0  # seconds, on a busy machine
 PASSWORD = "correct horse"
 
 
@@ -59,6 +60,7 @@ class ProbeLab:
     sandbox: Sandbox
     spec: Spec
     spec_file: Path
+    sound: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def probe(self, *only: str, fast: bool = False) -> Report:
         return probe_sandbox(self.sandbox, self.spec, select_checks(only, fast=fast))
@@ -97,18 +99,23 @@ class Mutation:
     replace: dict[str, tuple[str, str]] = field(default_factory=dict)
     certificate: str = ""
 
+    def apply(self, lab: ProbeLab) -> None:
+        """Make a server broken in this way, and in no other, whatever it was before."""
+        for path in (*SETTINGS, CERTIFICATE, KEY, *self.replace):
+            lab.sound.setdefault(path, lab.sandbox.path(path).read_bytes())
+        for path, content in lab.sound.items():
+            lab.sandbox.path(path).write_bytes(content)
+        self._break(lab)
+        _reload(lab)
+
     @contextmanager
     def applied(self, lab: ProbeLab) -> Iterator[None]:
-        changed = {*SETTINGS, CERTIFICATE, KEY, *self.replace}
-        before = {path: lab.sandbox.path(path).read_bytes() for path in changed}
+        """The server is broken in this block, and sound after it."""
+        self.apply(lab)
         try:
-            self._break(lab)
-            _reload(lab)
             yield
         finally:
-            for path, content in before.items():
-                lab.sandbox.path(path).write_bytes(content)
-            _reload(lab)
+            Mutation("sound", ()).apply(lab)
 
     def _break(self, lab: ProbeLab) -> None:
         if self.main:
@@ -147,16 +154,26 @@ def _output(argv: tuple[str | Path, ...], stdin: bytes = b"") -> bytes:
 
 
 def _reload(lab: ProbeLab) -> None:
-    log = lab.sandbox.path("/var/log/mail.log")
-    seen = log.read_text().count(RELOADED)
+    """Return once no process is left that serves by the old files."""
+    old_processes = _serving(lab)
     old = time.time() - 10  # Postfix waits where its files are young
     for path in SETTINGS:
         os.utime(lab.sandbox.path(path), (old, old))
     lab.run("postfix", "reload")
     lab.run("doveadm", "reload")
     lab.run("kill", "-USR1", lab.sandbox.path("/run/opendkim/opendkim.pid").read_text().strip())
-    until = time.monotonic() + 10
-    while log.read_text().count(RELOADED) == seen:
-        assert time.monotonic() < until, "Postfix did not reload"
+    until = time.monotonic() + LONGEST_RELOAD
+    while left := _serving(lab) & old_processes:
+        assert time.monotonic() < until, f"did not reload: {left}"
         time.sleep(0.02)
-    time.sleep(0.2)  # until processes that were idle have gone
+
+
+def _serving(lab: ProbeLab) -> set[tuple[str, str]]:
+    """Name and process id of all that answer clients; Dovecot's old auth lives until the last smtpd has left it."""
+    found = set()
+    for file in lab.sandbox.path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):  # it has just ended
+            name = file.read_text().strip()
+            if name in ("smtpd", "auth", "qmgr", "cleanup", "trivial-rewrite"):
+                found.add((name, file.parent.name))
+    return found

@@ -10,10 +10,10 @@ import pytest
 
 from mailctl.dkim.keys import key_of, public_key_record
 from mailctl.host import LocalHost
+from mailctl.probe.milter import ACCEPT, TEMPFAIL, MilterClient
 from mailctl.sandbox import Sandbox
 from mailctl.target import DEBIAN_12
 from tests.real.component_server import eventually, install, log_of, settings_for
-from tests.real.milter_client import ACCEPT, TEMPFAIL, MilterClient
 
 dkim = pytest.importorskip("dkim")
 pytestmark = pytest.mark.real

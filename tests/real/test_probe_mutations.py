@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mailctl.probe import Verdict
+from mailctl.probe import Verdict, select_checks
+from tests.real.fake_servers import FAULTS
 from tests.real.probe_lab import Mutation, ProbeLab, started_lab
 
 pytestmark = pytest.mark.real
@@ -33,6 +34,14 @@ MUTATIONS = (
          "relay.orcpt", "relay.our-host", "relay.our-literal", "relay.percent-literal", "relay.bang-host",
          "relay.subdomain", "relay.after-failed-auth", "relay.trailing-dot"),
         main={"mynetworks": "0.0.0.0/0, [::]/0"},
+    ),
+    Mutation(
+        "open, and lenient about addresses",
+        ("relay.percent-domain", "relay.quoted", "relay.quoted-percent", "relay.two-at-literal",
+         "relay.quoted-literal", "relay.two-at-host", "relay.quoted-host", "relay.quoted-domain",
+         "relay.source-route-literal", "relay.source-route-domain", "relay.bang", "relay.bang-literal"),
+        main={"mynetworks": "0.0.0.0/0, [::]/0", "strict_rfc821_envelopes": "no",
+              "smtpd_reject_unlisted_recipient": "no", "smtpd_recipient_restrictions": ""},
     ),
     Mutation("no relay restriction on submission", ("relay.mail-auth", "relay.stranger"),
              options=OPEN),
@@ -91,13 +100,16 @@ MUTATIONS = (
     Mutation("no HELO", ("enumeration.helo-required",), main={"smtpd_helo_required": "no"}),
     Mutation("no aliases", ("delivery.classes",), main={"virtual_alias_maps": ""}),
     Mutation("mail is thrown away", ("delivery.mailbox",), main={"virtual_transport": "discard"}),
-    Mutation("no signer", ("signing.leaves-signed",), main={"smtpd_milters": ""}),
-    Mutation("a signer that trusts everybody", ("signing.strangers",),
+    Mutation("no signer", ("signing.leaves-signed", "signing.asked"), main={"smtpd_milters": ""}),
+    Mutation("a signer that forgot a domain", ("signing.leaves-signed", "signing.signer"),
+             replace={"/etc/opendkim/SigningTable": ("example.net", "example.com")}),
+    Mutation("a signer that trusts everybody", ("signing.strangers", "signing.signer-strangers"),
              replace={"/etc/opendkim/TrustedHosts": ("127.0.0.0/8", "0.0.0.0/0\n::/0\n127.0.0.0/8")}),
-    Mutation("a signer that may be missing", ("closed.signer",),
+    Mutation("a signer that may be missing", ("closed.signer", "signing.asked"),
              replace={"/etc/postfix/main.cf": ("default_action=tempfail", "default_action=accept")}),
-    Mutation("open without Dovecot", ("closed.auth",), options={**OPEN, **LOGINS_OPEN, "smtpd_sasl_auth_enable": "no"}),
-    Mutation("impatient queue", ("closed.mailboxes",),
+    Mutation("open without Dovecot", ("closed.dovecot",),
+             options={**OPEN, **LOGINS_OPEN, "smtpd_sasl_auth_enable": "no"}),
+    Mutation("impatient queue", ("closed.lmtp",),
              main={"maximal_queue_lifetime": "0", "bounce_queue_lifetime": "0"}),
 )  # fmt: skip
 
@@ -111,10 +123,15 @@ def lab(
         yield started
 
 
+def test_every_check_has_been_seen_to_fail() -> None:
+    broken = {name for mutation in MUTATIONS for name in mutation.fails} | set(FAULTS)
+    assert broken == {check.name for check in select_checks()}
+
+
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_a_broken_server_is_found(lab: ProbeLab, mutation: Mutation) -> None:
-    with mutation.applied(lab):
-        report = lab.probe(*mutation.fails)
+    mutation.apply(lab)
+    report = lab.probe(*mutation.fails)
     found = {name: report.result(name) for name in mutation.fails}
     assert [name for name, result in found.items() if result.verdict is not Verdict.FAIL] == []
     # For the right reason: not because the dialogue broke down before it came to the point.

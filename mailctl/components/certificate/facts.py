@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -64,4 +63,6 @@ def _field(text: str, pattern: str) -> str:
 
 
 def _time(text: str) -> datetime:
+    import ssl  # takes longer than all that a plan needs of this component
+
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)

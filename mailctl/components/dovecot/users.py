@@ -6,12 +6,12 @@ Source: https://doc.dovecot.org/2.3/configuration_manual/authentication/passwd_f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from mailctl.components.dovecot.domain_quota import quota_root
 from mailctl.components.dovecot.view import smtp_users_file, users_file
-from mailctl.render import refuse_control_characters
+from mailctl.render import join_lines
 from mailctl.spec.derive import Login, hosts_mail, logins
 from mailctl.spec.model import Spec
 from mailctl.target import Target
@@ -27,18 +27,17 @@ def render_users(spec: Spec, target: Target) -> Iterator[RenderedFile]:
     """
     everyone = sorted(logins(spec), key=lambda login: login.address)
     if not hosts_mail(spec):
-        yield _passwd_file(smtp_users_file(target), map(_sender_line, everyone), target)
+        yield _passwd_file(smtp_users_file(target), [*map(_sender_line, everyone)], target)
         return
-    owners = (_mailbox_line(login, target) for login in everyone if login.has_mailbox)
+    owners = [_mailbox_line(login, target) for login in everyone if login.has_mailbox]
     yield _passwd_file(users_file(target), owners, target)
     senders = [_sender_line(login) for login in everyone if not login.has_mailbox]
     if senders:
-        yield _passwd_file(smtp_users_file(target), iter(senders), target)
+        yield _passwd_file(smtp_users_file(target), senders, target)
 
 
-def _passwd_file(path: PurePosixPath, lines: Iterator[str], target: Target) -> RenderedFile:
-    content = "".join(f"{refuse_control_characters(line)}\n" for line in lines)
-    return RenderedFile(path, content.encode(), MODE, "root", target.dovecot_user, is_secret=True)
+def _passwd_file(path: PurePosixPath, lines: Sequence[str], target: Target) -> RenderedFile:
+    return RenderedFile(path, join_lines(lines, str(path)), MODE, "root", target.dovecot_user, is_secret=True)
 
 
 def _sender_line(login: Login) -> str:
@@ -46,13 +45,11 @@ def _sender_line(login: Login) -> str:
 
 
 def _mailbox_line(login: Login, target: Target) -> str:
-    return _sender_line(login) + " ".join(_quota_fields(login, target))
+    own = f"userdb_quota_rule=*:bytes={login.quota}" if login.quota else ""
+    shared = _domain_quota_fields(login, target) if login.domain_quota else ""
+    return f"{_sender_line(login)}{own}{' ' if own and shared else ''}{shared}"
 
 
-def _quota_fields(login: Login, target: Target) -> Iterator[str]:
-    if login.quota:
-        yield f"userdb_quota_rule=*:bytes={login.quota}"
-    if login.domain_quota:
-        domain = login.address.rpartition("@")[2]
-        yield f"userdb_quota2={quota_root(target, domain)}"
-        yield f"userdb_quota2_rule=*:bytes={login.domain_quota}"
+def _domain_quota_fields(login: Login, target: Target) -> str:
+    root = quota_root(target, login.address.rpartition("@")[2])
+    return f"userdb_quota2={root} userdb_quota2_rule=*:bytes={login.domain_quota}"

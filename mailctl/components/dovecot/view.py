@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from mailctl.components.dovecot.tls import TlsSettings, tls_settings
 from mailctl.components.tls_files import certificate_paths
-from mailctl.spec.derive import hosts_mail, logins
+from mailctl.spec.derive import hosts_mail, smtp_users
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 
@@ -93,7 +93,7 @@ class DovecotConf:
             protocols="imap lmtp" if stores_mail else "none",
             users_file=str(users_file(target)),
             smtp_users_file=str(smtp_users_file(target)),
-            has_smtp_users=any(not login.has_mailbox for login in logins(spec)),
+            has_smtp_users=any(smtp_users(spec)),
             auth_socket=str(target.auth_socket),
             postfix_user=target.mail_owner,
             vmail_user=target.vmail_user,

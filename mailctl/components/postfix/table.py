@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
 
-from mailctl.render import UnsafeValueError
+from mailctl.render import UnsafeValueError, join_lines
 from mailctl.target import Target
 from mailctl.tree import PUBLIC_MODE, SECRET_MODE
 
@@ -70,13 +70,18 @@ class Table:
             _refuse_unless(_ADDRESS if self.kind is TableKind.ALIASES else _KEY, [key for key, _ in self.rows])
         separator = ": " if self.kind is TableKind.ALIASES else " "
         lines = [f"{key}{separator}{value}" if value else key for key, value in self.rows]
-        if not "".join(lines).isprintable():
-            raise UnsafeValueError(f"a control character would change the structure of the table {self.name}")
-        return "\n".join([f"# {self.about}", MANAGED, *lines, ""]).encode()
+        return join_lines([f"# {self.about}", MANAGED, *lines], f"the table {self.name}")
 
 
 def sorted_rows(rows: Mapping[str, str] | Iterable[tuple[str, str]]) -> Rows:
     return tuple(sorted(rows.items() if isinstance(rows, Mapping) else rows))
+
+
+def address_rows(rows: Iterable[tuple[str, Sequence[str]]]) -> Rows:
+    """Rows whose values are lists of addresses; raises what `join_addresses` does."""
+    found = list(rows)
+    _refuse_unless(_ADDRESS, [address for _, addresses in found for address in addresses])
+    return sorted_rows((key, ", ".join(addresses)) for key, addresses in found)
 
 
 def join_addresses(addresses: Sequence[str]) -> str:

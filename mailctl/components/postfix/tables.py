@@ -12,7 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from mailctl.components.postfix import routing
-from mailctl.components.postfix.table import Rows, Table, TableKind, join_addresses, pattern_table_rows, sorted_rows
+from mailctl.components.postfix.table import (
+    Rows,
+    Table,
+    TableKind,
+    address_rows,
+    join_addresses,
+    pattern_table_rows,
+    sorted_rows,
+)
 from mailctl.spec.derive import (
     alias_rows,
     hosts_mail,
@@ -70,7 +78,7 @@ def _fingerprint(table: Table) -> bytes:
 
 
 def _hosting_tables(spec: Spec) -> Iterator[Table]:
-    addresses = sorted_rows((row.address, join_addresses(row.targets)) for row in alias_rows(spec))
+    addresses = address_rows((row.address, row.targets) for row in alias_rows(spec))
     if addresses:
         yield Table("virtual_alias", "Aliases, forwards, catch-alls; virtual(5).", addresses)
     patterns = pattern_table_rows((row.pattern, row.targets) for row in pattern_rows(spec))
@@ -98,7 +106,7 @@ def _submission_tables(spec: Spec) -> Iterator[Table]:
 
 
 def _sender_login_rows(spec: Spec) -> Rows:
-    rows = {address: join_addresses(owners) for address, owners in sender_owners(spec).items()}
+    rows = dict(address_rows(sender_owners(spec).items()))
     with_patterns = {domain for domain, record in spec.domains.items() if any(map(is_pattern, record.aliases))}
     for row in alias_rows(spec) if with_patterns else ():
         localpart, _, domain = row.address.rpartition("@")

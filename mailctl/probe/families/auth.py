@@ -21,8 +21,14 @@ NO_LOGIN = "no-such-login@nowhere.example"
 
 def checks() -> tuple[Check, ...]:
     return (
-        Check("auth.same-answer", "an unknown login and a wrong password look and take the same", SAME_REMEDY, _same),
-        Check("auth.rate", "a client that guesses passwords is stopped", RATE_REMEDY, _rate),
+        Check(
+            "auth.same-answer",
+            "an unknown login and a wrong password look and take the same",
+            SAME_REMEDY,
+            _same,
+            waits=True,
+        ),
+        Check("auth.rate", "a client that guesses passwords is stopped", RATE_REMEDY, _rate, waits=True),
     )
 
 

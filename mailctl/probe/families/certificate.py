@@ -28,9 +28,11 @@ def checks() -> tuple[Check, ...]:
 
 
 def _each_port(arena: Arena) -> Iterator[Attempt]:
+    roots = arena.vantage.trusted_roots
+    context = ssl.create_default_context(cafile=str(roots) if roots else None)
     for transport in open_transports(arena, ENCRYPTED):
         for name in _names(arena):
-            yield Attempt(f"{transport.value} {name}", partial(_verify, arena, transport, name))
+            yield Attempt(f"{transport.value} {name}", partial(_verify, arena, context, transport, name))
 
 
 def _each_key(arena: Arena) -> Iterator[Attempt]:
@@ -42,9 +44,7 @@ def _names(arena: Arena) -> tuple[str, ...]:
     return (arena.subject.names["hostname"], *(arena.spec.tls.sni if arena.spec else ()))
 
 
-def _verify(arena: Arena, transport: Transport, name: str, transcript: Transcript) -> None:
-    trusted = arena.vantage.trusted_roots
-    context = ssl.create_default_context(cafile=str(trusted) if trusted else None)
+def _verify(arena: Arena, context: ssl.SSLContext, transport: Transport, name: str, transcript: Transcript) -> None:
     try:
         certificate = _fetch(arena, transport, name, context, transcript)
     except DialogueError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -10,26 +12,36 @@ from pathlib import PurePath, PurePosixPath
 
 from mailctl.components import dovecot, opendkim
 from mailctl.components.base import Action, Component, ReloadKind
-from mailctl.components.service import running_pid, wait_until_stopped
 from mailctl.host import Completed, LocalHost
 from mailctl.probe.arena import Arena, ServerSide, Transport
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
-from mailctl.probe.dialogue import DialogueError, Transcript
+from mailctl.probe.dialogue import DialogueError, Reply, Transcript
 from mailctl.probe.flow import Letter, arrivals, hand_over, letter, require_inside, send_envelope, sink_address
 from mailctl.spec.derive import hosts_mail, signs
 
 PERMANENT = 500  # reply codes from here on, RFC 5321 section 4.2.1
-TRIED_ONCE = 0.5  # seconds
+# What the processes of a service are called: not its master alone, for others live on without it, and still log
+# people in as long as an smtpd holds on to them.
+PROCESSES = {
+    opendkim.NAME: ("/usr/sbin/opendkim",),
+    dovecot.NAME: ("/usr/sbin/dovecot", "/usr/lib/dovecot/"),
+}
+UNTRIED = ("incoming", "active")  # queues, qmgr(8)
 MILTER_REMEDY = "smtpd_milters with default_action=tempfail, never accept"
-AUTH_REMEDY = "permit_sasl_authenticated, reject on ports 587 and 465"
+DOVECOT_REMEDY = "permit_sasl_authenticated, reject on ports 587 and 465; maximal_queue_lifetime of days"
 LMTP_REMEDY = "virtual_transport = lmtp:unix:private/dovecot-lmtp; a message that cannot be stored stays in the queue"
 
 
 def checks() -> tuple[Check, ...]:
     found = (
         Check("closed.signer", "without the signer mail waits, nothing leaves unsigned", MILTER_REMEDY, _signer),
-        Check("closed.auth", "without Dovecot nobody is authenticated", AUTH_REMEDY, _auth),
-        Check("closed.mailboxes", "without Dovecot mail for a mailbox waits, none is lost", LMTP_REMEDY, _mailboxes),
+        Check(
+            "closed.dovecot",
+            "without Dovecot nobody is authenticated, and mail for a mailbox waits",
+            DOVECOT_REMEDY,
+            _dovecot,
+        ),
+        Check("closed.lmtp", "mail that cannot be stored waits, and is stored later", LMTP_REMEDY, _lmtp),
     )
     return tuple(replace(check, is_disruptive=True) for check in found)
 
@@ -46,20 +58,31 @@ class _Inside(LocalHost):
 
 
 @contextmanager
-def _stopped(arena: Arena, component: Component, signal: str = "TERM") -> Iterator[None]:
-    """The service is down in this block, ended by `signal`, and up again after it."""
+def _stopped(arena: Arena, component: Component) -> Iterator[None]:
+    """The service is dead in this block, every process of it, and up again after it."""
     if arena.server is None:
         raise CannotTellError("only a lab may stop services")
-    host, daemon = _Inside(arena.server), component.daemon(arena.target)
-    pid = running_pid(host, daemon) if daemon else None
-    if daemon is None or pid is None:
+    server, daemon = arena.server, component.daemon(arena.target)
+    pids = _processes(server, component)
+    if daemon is None or not pids:
         raise CannotTellError(f"{component.NAME} does not run")
-    host.run(["kill", f"-{signal}", str(pid)])
-    wait_until_stopped(host, daemon)
+    server.run(["kill", "-KILL", *pids])
+    if not arena.wait_until(lambda: not _processes(server, component)):
+        raise CannotTellError(f"{component.NAME} does not stop")
     try:
         yield
     finally:
-        component.perform(host, arena.target, Action(daemon.name, ReloadKind.RESTART))
+        component.perform(_Inside(server), arena.target, Action(daemon.name, ReloadKind.RESTART))
+
+
+def _processes(server: ServerSide, component: Component) -> list[str]:
+    """Process ids of a service, as the server counts them."""
+    found = []
+    for link in server.path(PurePosixPath("/proc")).glob("[0-9]*/exe"):
+        with suppress(OSError):  # it has just ended
+            if str(link.readlink()).startswith(PROCESSES[component.NAME]):
+                found.append(link.parent.name)
+    return found
 
 
 def _signer(arena: Arena) -> Iterator[Attempt]:
@@ -71,42 +94,52 @@ def _signer(arena: Arena) -> Iterator[Attempt]:
 
 def _without_signer(arena: Arena, transcript: Transcript) -> None:
     login = arena.subject.login
-    with _stopped(arena, opendkim, "KILL"):  # asked to, it would first wait for smtpd to hang up
-        _expect_later(arena, transcript, letter(login, sink_address()), login=login)
+    with _stopped(arena, opendkim):
+        _expect_later(arena, letter(login, sink_address()), login, transcript)
     _require_back(arena, login)
 
 
-def _auth(arena: Arena) -> Iterator[Attempt]:
+def _dovecot(arena: Arena) -> Iterator[Attempt]:
     require_inside(arena)
     if not arena.subject.login:
         raise CannotTellError("no login is known")
-    yield Attempt("465", partial(_without_auth, arena))
+    yield Attempt("25 and 465", partial(_without_dovecot, arena))
 
 
-def _without_auth(arena: Arena, transcript: Transcript) -> None:
+def _without_dovecot(arena: Arena, transcript: Transcript) -> None:
+    """All at once, for each waits a while for the Dovecot that is not there."""
+    spec, _ = require_inside(arena)
+    login, mailbox = arena.subject.login, arena.subject.names.get("mailbox", "")
+    taken: list[Letter] = []
+    talks = [
+        partial(_expect_later, arena, letter(login, sink_address()), login),
+        partial(_expect_refusal, arena, arena.subject.names["victim"]),
+    ]
+    if mailbox and hosts_mail(spec):
+        talks.append(partial(_expect_no_loss, arena, letter("", mailbox), taken))
     with _stopped(arena, dovecot):
-        _expect_later(arena, transcript, letter(arena.subject.login, sink_address()), login=arena.subject.login)
-        _expect_refusal(arena, transcript, arena.subject.names["victim"])
-    _require_back(arena, arena.subject.login)
+        _talk_at_once(transcript, talks)
+    for message in taken:
+        _expect_arrival(arena, message)
+    _require_back(arena, login)
 
 
-def _mailboxes(arena: Arena) -> Iterator[Attempt]:
+def _talk_at_once(transcript: Transcript, talks: Sequence[Callable[[Transcript], None]]) -> None:
+    """Several dialogues at the same time; in the transcript they stand one after the other."""
+    parts: list[Transcript] = [[] for _ in talks]
+    with ThreadPoolExecutor(len(talks)) as pool:
+        ended = [pool.submit(talk, part) for talk, part in zip(talks, parts, strict=True)]
+    transcript += itertools.chain(*parts)
+    for each in ended:
+        each.result()
+
+
+def _lmtp(arena: Arena) -> Iterator[Attempt]:
     spec, files = require_inside(arena)
     mailbox = arena.subject.names.get("mailbox")
     if not hosts_mail(spec) or mailbox is None:
         raise CannotTellError("this server stores no mail")
-    yield Attempt("25 without Dovecot", partial(_without_dovecot, arena, mailbox))
-    yield Attempt("25 without LMTP", partial(_without_lmtp, arena, files, mailbox))
-
-
-def _without_dovecot(arena: Arena, mailbox: str, transcript: Transcript) -> None:
-    message = letter("", mailbox)
-    with _stopped(arena, dovecot):
-        reply = hand_over(arena, transcript, message)
-    if reply.code >= PERMANENT:
-        raise RefutedError(f"the message was refused for good: {str(reply)!r}")
-    if reply.is_success:
-        _expect_arrival(arena, message)
+    yield Attempt("25", partial(_without_lmtp, arena, files, mailbox))
 
 
 def _without_lmtp(arena: Arena, files: LocalHost, mailbox: str, transcript: Transcript) -> None:
@@ -117,13 +150,20 @@ def _without_lmtp(arena: Arena, files: LocalHost, mailbox: str, transcript: Tran
         reply = hand_over(arena, transcript, message)
         if not reply.is_success:
             raise RefutedError(f"the message was answered {str(reply)!r}")
-        arena.wait_until(lambda: bool(arrivals(arena, message.token)), timeout=TRIED_ONCE)
+        arena.wait_until(lambda: _was_tried(arena, files, reply))
     finally:
         aside.rename(socket)
     _expect_arrival(arena, message)
 
 
-def _expect_refusal(arena: Arena, transcript: Transcript, recipient: str) -> None:
+def _was_tried(arena: Arena, files: LocalHost, reply: Reply) -> bool:
+    """Whether the message that got this reply has been handed to a delivery agent, and not to its end."""
+    queue_id = reply.text.rpartition(" ")[2]
+    queues = files.path(arena.target.postfix_queue_dir)
+    return not any((queues / name / queue_id).exists() for name in UNTRIED)
+
+
+def _expect_refusal(arena: Arena, recipient: str, transcript: Transcript) -> None:
     """Return where port 465 takes no recipient from somebody who did not log in."""
     with suppress(DialogueError), arena.connect(transcript, Transport.SUBMISSIONS) as dialogue:
         arena.greet(dialogue, Transport.SUBMISSIONS)
@@ -131,7 +171,16 @@ def _expect_refusal(arena: Arena, transcript: Transcript, recipient: str) -> Non
             raise RefutedError("a message was taken from somebody who did not log in")
 
 
-def _expect_later(arena: Arena, transcript: Transcript, message: Letter, *, login: str) -> None:
+def _expect_no_loss(arena: Arena, message: Letter, taken: list[Letter], transcript: Transcript) -> None:
+    """Return where the message is not refused for good; it belongs to `taken` where the server has it now."""
+    reply = hand_over(arena, transcript, message)
+    if reply.code >= PERMANENT:
+        raise RefutedError(f"the message was refused for good: {str(reply)!r}")
+    if reply.is_success:
+        taken.append(message)
+
+
+def _expect_later(arena: Arena, message: Letter, login: str, transcript: Transcript) -> None:
     """Return where the message is not taken, and the refusal is not for good."""
     try:
         reply = hand_over(arena, transcript, message, login=login)

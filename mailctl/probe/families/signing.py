@@ -64,8 +64,12 @@ def verify_signature(content: bytes, key: DkimKey, record: str) -> None:
 
     Raises:
         RefutedError: it is not, or does not.
+        CannotTellError: the library that verifies is not there.
     """
-    import dkim
+    try:
+        import dkim
+    except ModuleNotFoundError as error:
+        raise CannotTellError("dkimpy is not installed: pip install 'mailctl[dkim]'") from error
 
     verifier = dkim.DKIM(content)
     if not any(name.lower() == b"dkim-signature" for name, _ in verifier.headers):

@@ -40,12 +40,14 @@ def checks() -> tuple[Check, ...]:
             "where passwords are sent, only cipher suites of Mozilla's profile are accepted",
             SUITES_REMEDY,
             partial(_suites, WITH_PASSWORDS, _judge_mozilla),
+            waits=True,
         ),
         Check(
             "tls.internet-nl",
             "port 25 accepts no cipher suite that Internet.nl calls insufficient",
             OPPORTUNISTIC_REMEDY,
             partial(_suites, (Transport.SMTP_TLS,), _judge_internet_nl),
+            waits=True,
         ),
         Check(
             "tls.curves",
@@ -187,7 +189,7 @@ def reach_agreement(
     """A connection up to the server's answer to `offer`; None where it refuses."""
     with arena.connect(transcript, transport, arena.families[0]) as dialogue:
         arena.approach_tls(dialogue, transport)
-        found = negotiate(dialogue.raw_socket, offer, wants_keys=wants_keys)
+        found = negotiate(dialogue.connection, offer, wants_keys=wants_keys)
         transcript.append(f"-> ClientHello for {offer.version.label}, {len(offer.suites)} cipher suites")
         transcript.append(f"<- {_describe(found)}")
         return found

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailctl.probe.dialogue import Dialogue, DialogueError, Endpoint, Patience, Transcript
+from mailctl.probe.dialogue import Connection, Dialogue, DialogueError, Endpoint, Patience, Transcript
 from mailctl.probe.handshake import Agreement, Offer, TlsVersion, negotiate
 from mailctl.probe.suites import ALL_1_2
 
@@ -125,7 +125,7 @@ def agree(answer: bytes, *, wants_keys: bool = False) -> Agreement | None:
         server_saying(b"", answer, hangs_up=True) as endpoint,
         socket.create_connection((endpoint.address, endpoint.port), timeout=2) as connection,
     ):
-        return negotiate(connection, offer, wants_keys=wants_keys)
+        return negotiate(Connection(connection, Patience(2, time.monotonic() + 5)), offer, wants_keys=wants_keys)
 
 
 def test_compression_and_missing_renegotiation_info_are_seen() -> None:

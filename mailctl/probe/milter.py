@@ -1,4 +1,7 @@
-"""Speaks the sendmail milter protocol, version 6, as smtpd does: enough to have one message signed."""
+"""A milter dialogue: asks a signer what smtpd would ask it, so that nothing has to be sent.
+
+Version 6 of a protocol without a standard: that of libmilter, as Postfix's src/milter speaks it.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,36 @@ import socket
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
 CONTINUE, ACCEPT, TEMPFAIL = b"c", b"a", b"t"
 ADD_HEADER, INSERT_HEADER = b"h", b"i"
+MOST_BYTES = 2**20  # of one answer
+QUEUE_ID = "PROBE"  # what the signer logs in the place of a queue id
+TIMEOUT = 10.0  # seconds for one answer
+ALL_ACTIONS = 0x1FF
+Header = tuple[str, str]
+
+
+class MilterError(Exception):
+    """The milter hung up, or what it says is no answer."""
 
 
 class MilterClient:
     """One connection to a milter at a unix socket."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timeout: float = TIMEOUT) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(10)
-        self._socket.connect(str(path))
-        self._send(b"O", struct.pack("!III", 6, 0x1FF, 0))
-        self._receive()
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.connect(str(path))
+            self._send(b"O", struct.pack("!III", 6, ALL_ACTIONS, 0))
+            self._receive()
+        except BaseException:
+            self._socket.close()
+            raise
 
-    def __enter__(self) -> MilterClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -29,10 +46,14 @@ class MilterClient:
 
     def filter(
         self, message: bytes, client: str = "192.0.2.1", macros: Mapping[str, str] | None = None
-    ) -> tuple[bytes, list[tuple[str, str]]]:
-        """The verdict on `message` from a client at address `client`, and the headers the milter adds, in order."""
+    ) -> tuple[bytes, list[Header]]:
+        """The verdict on `message` from a client at address `client`, and the headers the milter adds, in order.
+
+        Raises:
+            OSError, MilterError: it does not answer, or not in the protocol's words.
+        """
         self._macros("C", {"{daemon_name}": "smtpd", "j": "mx1.example.org", **(macros or {})})
-        self._macros("M", {"i": "4ABCDE", **(macros or {})})
+        self._macros("M", {"i": QUEUE_ID, **(macros or {})})
         for command, data in _steps(message, client):
             self._send(command, data)
             verdict, _ = self._receive()
@@ -40,14 +61,14 @@ class MilterClient:
                 return verdict, []
         return self._end_of_message()
 
-    def _end_of_message(self) -> tuple[bytes, list[tuple[str, str]]]:
-        headers: list[tuple[str, str]] = []
+    def _end_of_message(self) -> tuple[bytes, list[Header]]:
+        headers: list[Header] = []
         self._send(b"E", b"")
         while True:
             kind, data = self._receive()
             if kind not in (ADD_HEADER, INSERT_HEADER):
                 return kind, headers
-            name, value, _ = (data[4:] if kind == INSERT_HEADER else data).split(b"\0")
+            name, _, value = (data[4:] if kind == INSERT_HEADER else data).rstrip(b"\0").partition(b"\0")
             headers.append((name.decode(), value.decode()))
 
     def _macros(self, step: str, values: Mapping[str, str]) -> None:
@@ -59,6 +80,8 @@ class MilterClient:
 
     def _receive(self) -> tuple[bytes, bytes]:
         (length,) = struct.unpack("!I", self._read(4))
+        if not 0 < length < MOST_BYTES:
+            raise MilterError(f"no answer of a milter: a length of {length}")
         packet = self._read(length)
         return packet[:1], packet[1:]
 
@@ -66,7 +89,8 @@ class MilterClient:
         data = b""
         while len(data) < length:
             part = self._socket.recv(length - len(data))
-            assert part, "the milter closed the connection"
+            if not part:
+                raise MilterError("the milter hung up")
             data += part
         return data
 
