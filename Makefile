@@ -17,8 +17,9 @@ demo: install  ## One YAML file becomes a private mail server that receives, sig
 test: install  ## Every test, real servers in private namespaces included
 	$(PYTEST) -n 4 --dist loadfile
 
-long: install  ## What takes half an hour: 100,000 hostile values
+long: install  ## What takes half an hour: 100,000 hostile values, every fault in the canary
 	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py
+	MAILCTL_CANARY_FAULTS=all $(PYTEST) tests/real/test_apply_canary.py
 
 crash: install  ## Kill apply and rollback at every system call that changes something; takes half an hour
 	MAILCTL_CRASH_SWEEP=full $(PYTEST) tests/crash

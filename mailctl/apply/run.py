@@ -1,9 +1,9 @@
 """Applying a plan: all of it, or nothing.
 
-    lock · recheck · stage · build tables · check · switch · reload · verify · keep   (any failure: put back)
+    lock · recheck · stage · build tables · check · canary · switch · reload · verify · keep   (any failure: put back)
 
-A rollback is the same with the stored files of an earlier generation, which were built and checked when
-they were new; it never needs the spec.
+A rollback is the same with the stored files of an earlier generation, which were built, checked and tried on a
+canary when they were new; it never needs the spec.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from errno import EDQUOT, ENOSPC
+from typing import TYPE_CHECKING
 
 from mailctl import __version__
 from mailctl.apply.boot import install_unit
@@ -55,12 +56,17 @@ from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import Tree
 
+if TYPE_CHECKING:
+    # A canary, and all that probes it, is imported where something changes only.
+    from mailctl.apply.canary import Rehearsal, Rehearse
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """Who wants an apply, from which spec text, and what he puts up with.
 
-    `confirm_within` seconds after the switch begins an apply that nobody confirmed is undone.
+    `confirm_within` seconds after the switch begins an apply that nobody confirmed is undone. Without `rehearse` no
+    canary goes ahead.
     """
 
     who: str
@@ -69,6 +75,7 @@ class Order:
     overwrite: bool = False
     allow_destroy: bool = False
     confirm_within: float | None = None
+    rehearse: Rehearse | None = None
 
 
 def require_ready(host: Host, target: Target, plan: Plan, order: Order, spec: Spec | None) -> None:
@@ -82,8 +89,8 @@ def require_ready(host: Host, target: Target, plan: Plan, order: Order, spec: Sp
     _refuse_drift(plan, order)
 
 
-def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order) -> int:
-    """Make the host what `spec` says, if `plan` is still what that means; the new generation's number.
+def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order) -> Meta:
+    """Make the host what `spec` says, if `plan` is still what that means; what is known of the new generation.
 
     Raises:
         UnfitError, NeedsRootError: before anything was changed.
@@ -100,10 +107,13 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             _save_drift(host, target, plan, order.say)
             staged = stage_files(host, journal, plan)
             stage_current(host, journal.work, number)
-            stage_generation(host, journal.work, plan, _meta(plan, order, number), order.spec_text, render_text(plan))
             build(host, journal, spec, target, plan.tree)
             if host.is_live():
                 _report(refuse(check(host, spec, target, staged), "the new configuration is faulty"), order.say)
+            rehearsal = _rehearse(target, spec, plan, journal, order)
+            meta = _meta(plan, order, number, rehearsal)
+            stage_generation(host, journal.work, plan, meta, order.spec_text, render_text(plan))
+            _require_untouched(host, plan)
             store_originals(host, target, plan)
             install_unit(host, target)
             _arm_guard(host, journal, order)
@@ -111,7 +121,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             if host.is_live():
                 _report(refuse(_verify(host, target, spec), "the new configuration does not serve"), order.say)
                 end_sessions(host, removed_logins(plan, target))
-    return number
+    return meta
 
 
 def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: Order) -> None:
@@ -175,6 +185,14 @@ def _transaction(host: Host, target: Target, name: str, number: int, say: Say) -
         ) from error
 
 
+def _rehearse(target: Target, spec: Spec, plan: Plan, journal: Journal, order: Order) -> Rehearsal | None:
+    if order.rehearse is None:
+        return None
+    rehearsal = order.rehearse(target, spec, plan, journal.work / "canary")
+    order.say(f"The canary passed {rehearsal}.")
+    return rehearsal
+
+
 def _arm_guard(host: Host, journal: Journal, order: Order) -> None:
     if order.confirm_within is not None:
         journal.write(Step.GUARD, deadline=time.time() + order.confirm_within)
@@ -228,6 +246,14 @@ def _require_same(host: Host, target: Target, plan: Plan) -> None:
         raise BusyError("the host changed since the plan was made; nothing was done", hint="run it again")
 
 
+def _require_untouched(host: Host, plan: Plan) -> None:
+    """Right before the switch: nobody edited a file while everything was made ready for it."""
+    for change in plan.changes:
+        found = plan.actual.files.get(change.path)
+        if not change.is_table and host.read(change.path) != (found.content if found else None):
+            raise BusyError(f"{change.path} changed while the apply was being made ready", hint="run it again")
+
+
 def _refuse_drift(plan: Plan, order: Order) -> None:
     if plan.drift and not order.overwrite:
         raise BusyError(
@@ -243,7 +269,7 @@ def _save_drift(host: Host, target: Target, plan: Plan, say: Say) -> None:
         say(f"kept the files changed by hand below {folder}")
 
 
-def _meta(plan: Plan, order: Order, number: int) -> Meta:
+def _meta(plan: Plan, order: Order, number: int, rehearsal: Rehearsal | None) -> Meta:
     tables = tables_dir(plan.tree)
     return Meta(
         number=number,
@@ -254,6 +280,7 @@ def _meta(plan: Plan, order: Order, number: int) -> Meta:
         version=__version__,
         spec_sha256=hashlib.sha256(order.spec_text).hexdigest(),
         tables=tables.name if tables else "",
+        canary=asdict(rehearsal) if rehearsal else None,
     )
 
 

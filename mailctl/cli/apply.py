@@ -13,6 +13,7 @@ from mailctl.cli.plan import plan_exit_code, show_pending, show_plan
 from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
+    from mailctl.apply.canary import Rehearse
     from mailctl.apply.run import Order
     from mailctl.plan.saved import SavedPlan
     from mailctl.spec.model import Spec
@@ -45,6 +46,7 @@ class Seconds(click.ParamType[float]):
     "--adopt", is_flag=True, help="Print the spec lines that would keep what was changed by hand; apply nothing."
 )
 @click.option("--confirm-within", type=Seconds(), metavar="TIME", help="Undone unless confirmed in time (90s, 2m).")
+@click.option("--no-canary", is_flag=True, help="Do not try it in private first, where this machine cannot.")
 @common_options
 @click.pass_obj
 def apply(
@@ -57,10 +59,12 @@ def apply(
     overwrite: bool,
     adopt: bool,
     confirm_within: float | None,
+    no_canary: bool,
 ) -> int:
     """Make the server what the spec says, or change nothing.
 
-    Shows the plan, asks, then stages, builds and checks everything before the first live file changes.
+    Shows the plan, asks, then stages, builds and checks everything, and tries it on a canary: a private server that
+    strangers probe. Only then the first live file changes.
     Whatever fails later, Ctrl-C included, puts the old configuration back.
     PLAN is a file of `mailctl plan --out`: what it showed is done, or nothing.
     """
@@ -94,15 +98,17 @@ def apply(
         say_what_is_stopped(session, spec, target)
     if found.is_empty:
         return ExitCode.OK
-    order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within)
+    order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within, has_canary=not no_canary)
     require_ready(host, target, found, order, spec)
+    if no_canary:
+        session.say("note: this goes live without a canary (--no-canary)")
     if not session.confirm("Apply this?"):
         session.say("nothing was changed")
         return ExitCode.FAILED
-    number = apply_plan(host, target, spec, found, order)
+    made = apply_plan(host, target, spec, found, order)
     if session.json:
-        show_plan(session, found, applied=number)
-    session.say(f"Generation {number} serves{_condition(confirm_within)}.")
+        show_plan(session, found, applied=made.number, canary=made.canary)
+    session.say(f"Generation {made.number} serves{_condition(confirm_within)}.")
     return ExitCode.OK
 
 
@@ -120,11 +126,22 @@ def make_order(
     overwrite: bool = False,
     allow_destroy: bool = False,
     confirm_within: float | None = None,
+    *,
+    has_canary: bool = False,
 ) -> Order:
     """Who is at the keyboard, and what he allows."""
     from mailctl.apply.run import Order
 
-    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within)
+    rehearse = _canary(session) if has_canary and session.host.is_live() else None
+    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within, rehearse)
+
+
+def _canary(session: Session) -> Rehearse:
+    from functools import partial
+
+    from mailctl.apply.canary import rehearse
+
+    return partial(rehearse, session.host)
 
 
 def _open_saved(session: Session, path: Path) -> SavedPlan:

@@ -42,6 +42,10 @@ def _table(found: list[Meta], current: int | None) -> str:
     if not found:
         return "Nothing was applied yet."
     width = max(len(meta.who) for meta in found)
-    rows = [(meta.number, f"{meta.time}  {meta.who:<{width}}  {meta.summary}") for meta in found]
+    rows = [(meta.number, f"{meta.time}  {meta.who:<{width}}  {meta.summary}{_canary(meta)}") for meta in found]
     rows.append((0, "the files from before the first apply"))
     return "\n".join(f"{'*' if number == current else ' '} {number:>4}  {text}" for number, text in rows)
+
+
+def _canary(meta: Meta) -> str:
+    return f"  Canary: {meta.canary['checks']} checks, {meta.canary['seconds']:.1f} s." if meta.canary else ""

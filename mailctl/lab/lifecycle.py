@@ -97,7 +97,9 @@ def serve(lab: Sandbox, spec: Spec, spec_file: Path, options: Sequence[str] = ()
 
 
 def _apply(lab: Sandbox, spec_file: Path, options: Sequence[str], stdout: int) -> None:
-    command = [*lab.entering(), *python_module("mailctl", "apply", "-y", "-f", str(spec_file), *options)]
+    # A canary of a lab would be the same lab again.
+    words = ("apply", "-y", "--no-canary", "-f", str(spec_file), *options)
+    command = [*lab.entering(), *python_module("mailctl", *words)]
     # The environment is the user's: a spec may name passwords by variable.
     # Detached: a Ctrl-C in the terminal is for us, who end the lab as a whole.
     process = lab.host.spawn(command, stdout=stdout, environment=os.environ | PYTHON_ENVIRONMENT, detached=True)

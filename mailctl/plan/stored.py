@@ -32,7 +32,8 @@ COMPLETE = ".complete"
 class Meta:
     """What is known of a generation; `time` is UTC in ISO 8601, `tables` the digest its lookup tables have.
 
-    `previous` is the generation that served until it was applied; 0 where none of ours did.
+    `previous` is the generation that served until it was applied; 0 where none of ours did. `canary` tells how many
+    checks a canary passed before, and in how many seconds; None where there was none.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Meta:
     version: str
     spec_sha256: str
     tables: str
+    canary: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

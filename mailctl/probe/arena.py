@@ -153,7 +153,7 @@ class Arena:
     def families(self) -> tuple[Family, ...]:
         return tuple(self.vantage.addresses)
 
-    def wait_until(self, holds: Callable[[], bool], timeout: float = 8.0) -> bool:
+    def wait_until(self, holds: Callable[[], bool], timeout: float = 15.0) -> bool:
         """Ask `holds` until it is true, for `timeout` seconds or what is left of the run; the last answer."""
         until = min(time.monotonic() + timeout, self.deadline)
         while not holds():

@@ -14,7 +14,8 @@ from pathlib import Path
 from mailctl.errors import MailctlError, NeedsRootError, UnfitError
 from mailctl.host import LocalHost
 from mailctl.sandbox.launch import DIE_WITH_PARENT
-from mailctl.sandbox.network import call_in_network_of, has_ipv6
+from mailctl.sandbox.namespaces import call_in_network_of
+from mailctl.sandbox.network import has_ipv6
 
 LINK = "mailctl-probe"
 OUTER_LINK = "outside"

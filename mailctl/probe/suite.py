@@ -7,7 +7,8 @@ import random
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from contextlib import nullcontext
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 
 from mailctl.errors import UnfitError, UsageError
@@ -34,7 +35,8 @@ from mailctl.probe.result import Report, Result
 from mailctl.probe.runner import Announce, run_checks
 from mailctl.probe.subject import choose_subject, probe_logins
 from mailctl.sandbox import Sandbox
-from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, call_in_network_of, has_ipv6
+from mailctl.sandbox.namespaces import call_in_network_of
+from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
@@ -90,8 +92,13 @@ def probe_sandbox(
     announce: Announce = ignore,
     *,
     target: Target = DEBIAN_12,
+    passwords: Mapping[str, str] | None = None,
+    limit: float = Vantage.limit,
 ) -> Report:
     """Probe the server of a sandbox from the outside world; logins get passwords for the time of the probe.
+
+    `passwords` are those of the logins that the checks need, where Dovecot knows them already;
+    `limit` is in seconds.
 
     Raises:
         MailctlError: the logins cannot be prepared.
@@ -101,18 +108,20 @@ def probe_sandbox(
     vantage = Vantage(
         addresses={family: addresses[family] for family in families},
         sources={family: client_addresses(family, spec) for family in families},
+        limit=limit,
         trusted_roots=sandbox.path(target.ca_file),
     )
-    with known_passwords(sandbox, target, probe_logins(spec)) as passwords:
+    given = known_passwords(sandbox, target, probe_logins(spec)) if passwords is None else nullcontext(passwords)
+    with given as known:
         arena = Arena(
             vantage=vantage,
-            subject=choose_subject(spec, passwords, SANDBOX_WORLD),
+            subject=choose_subject(spec, known, SANDBOX_WORLD),
             deadline=time.monotonic() + vantage.limit,
             spec=spec,
             target=target,
             server=sandbox,
             mailroom=Mailroom(sandbox, target),
-            logins_from=when_reread(),
+            logins_from=when_reread() if passwords is None else 0.0,
         )
         return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
 
@@ -205,6 +214,15 @@ def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
 
     # No generator: many threads ask for the next one.
     return map(client, itertools.count())
+
+
+def is_client(address: str) -> bool:
+    """Whether an address is one of those clients of a probe come from; False for what is no address."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in CLIENT_NETWORKS.values())
 
 
 def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:

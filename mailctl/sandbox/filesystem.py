@@ -1,6 +1,7 @@
 """What the server of a sandbox sees: the host's files, with all it writes kept in memory and gone at its end.
 
-/etc and /var are overlays, /run, /dev and /proc its own. Everything else is the host's, seen as it is.
+/etc and /var are overlays, /run, /dev and /proc its own. Everything else is the host's, seen as it is; in a
+sealed one it cannot be written, and /tmp is its own as well.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from mailctl.errors import MailctlError
 from mailctl.host import Host
+from mailctl.sandbox.mounts import list_disks_below, make_all_read_only
 from mailctl.sandbox.network import OUTSIDE_IPV4, SERVER_IPV4, SERVER_IPV6
 from mailctl.sandbox.settings import Settings
 
@@ -43,11 +45,17 @@ def make_filesystem(host: Host, settings: Settings, folder: Path) -> None:
     visible = {Path(path) for path in settings.visible} - {*OVERLAYS, *OWN_TREES}
     held = {path: os.open(path, os.O_PATH) for path in sorted(visible) if path.exists()}
     devices = {Path("/dev", name): os.open(f"/dev/{name}", os.O_PATH) for name in DEVICES}
+    empty = [Path(path) for path in settings.empty]
+    disks = [disk for disk in list_disks_below(OVERLAYS) if not any(map(disk.is_relative_to, empty))]
+    lowers = {path: os.open(path, os.O_PATH) for path in (*OVERLAYS, *disks)}
 
+    if settings.sealed:
+        make_all_read_only()
+        _mount(host, "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/tmp")  # noqa: S108 - an own one
     _mount(host, "-t", "proc", "proc", "/proc")
     _mount(host, "-t", "tmpfs", "-o", "mode=755", "tmpfs", SCRATCH)
-    for lower in OVERLAYS:
-        _overlay(host, lower, [Path(path) for path in settings.empty])
+    for path, descriptor in lowers.items():
+        _overlay(host, path, descriptor, empty)
     # Over the scratch folder, which lives on below: the overlays hold it.
     _mount(host, "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     _make_devices(host, devices)
@@ -71,18 +79,21 @@ def _mount(host: Host, *arguments: str | Path) -> None:
         raise MailctlError(f"cannot make the private file system: {done.complaint}")
 
 
-def _overlay(host: Host, lower: Path, empty: list[Path]) -> None:
-    scratch = SCRATCH / lower.name
+def _overlay(host: Host, place: Path, descriptor: int, empty: list[Path]) -> None:
+    """Cover `place` with what the held directory holds, of which `empty` paths show nothing."""
+    # Its own path leads into the overlay above it by now.
+    lower = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+    scratch = SCRATCH / place.as_posix().strip("/").replace("/", "-")
     upper, work = scratch / "upper", scratch / "work"
     work.mkdir(parents=True)
     upper.mkdir()
     _copy_owner(lower, upper)
     for path in empty:
-        if path.is_relative_to(lower) and path.is_dir():
-            _hide_content(lower, upper, path.relative_to(lower))
+        if path.is_relative_to(place) and path.is_dir():
+            _hide_content(lower, upper, path.relative_to(place))
     # redirect_dir: without it renaming a directory of the host fails, which it does not on the host itself.
     options = f"lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=on"
-    _mount(host, "-t", "overlay", "-o", options, "overlay", lower)
+    _mount(host, "-t", "overlay", "-o", options, "overlay", place)
 
 
 def _hide_content(lower: Path, upper: Path, path: Path) -> None:

@@ -7,13 +7,8 @@ servers, and a client may use any source address. Ranges: RFC 5737, RFC 3849, RF
 
 from __future__ import annotations
 
-import ctypes
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import TypeVar
 
 from mailctl.errors import MailctlError
 from mailctl.host import Host
@@ -27,10 +22,6 @@ CLIENT_IPV4 = "192.0.2.77"
 CLIENT_IPV6 = "2001:db8::77"
 FIRST_WORLD_IPV4 = IPv4Address("198.18.0.0")
 FIRST_WORLD_IPV6 = IPv6Address("2001:db8:1::")
-
-CLONE_NEWNET = 0x40000000  # sched.h
-
-Result = TypeVar("Result")
 
 
 def has_ipv6() -> bool:
@@ -77,20 +68,3 @@ def _configure(host: Host, *commands: str) -> None:
     done = host.run(["ip", "-batch", "-"], stdin="\n".join(usable).encode())
     if done.returncode:
         raise MailctlError(f"cannot set up the private network: {done.complaint}")
-
-
-def call_in_network_of(pid: int, function: Callable[[], Result]) -> Result:
-    """What `function` returns when its sockets belong to the network namespace of `pid`."""
-
-    def enter() -> None:
-        with open(f"/proc/{pid}/ns/net") as namespace:
-            if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-    def run() -> Result:
-        enter()
-        return function()
-
-    # setns(2) moves one thread: a thread of its own, which ends with the call.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(run).result()

@@ -16,7 +16,7 @@ from mailctl.sandbox.certificates import Authority
 from mailctl.sandbox.channel import Channel
 from mailctl.sandbox.faults import Fault, read_faults, write_fault
 from mailctl.sandbox.launch import DIE_WITH_PARENT, PYTHON_ENVIRONMENT, PYTHON_PATHS, START_TIMEOUT, python_module
-from mailctl.sandbox.network import call_in_network_of
+from mailctl.sandbox.namespaces import call_in_network_of, call_in_place_of
 from mailctl.sandbox.process import Process
 from mailctl.sandbox.received import ReceivedMessage, read_messages
 from mailctl.sandbox.settings import MESSAGES, STATE, SUPERVISOR_LOG, ZONE, Settings, read_json, write_json
@@ -54,7 +54,7 @@ class Sandbox:
             MailctlError: it did not start; says why.
         """
         _check_fit(host)
-        Settings(settings.hostname, (*settings.visible, *PYTHON_PATHS), settings.empty, settings.users).store(folder)
+        replace(settings, visible=(*settings.visible, *PYTHON_PATHS)).store(folder)
         (folder / MESSAGES).mkdir()
         child = _spawn_supervisor(host, folder, dies_with_us)
         return replace(cls.find(host, folder), child=child)
@@ -109,6 +109,10 @@ class Sandbox:
     def call_inside(self, function: Callable[[], Result]) -> Result:
         """What `function` returns when its sockets belong to the server."""
         return call_in_network_of(self.server.pid, function)
+
+    def call_in_place(self, function: Callable[[], Result]) -> Result:
+        """What `function` returns when it works inside the server: files, sockets, programs; it starts no thread."""
+        return call_in_place_of(self.server.pid, function)
 
     def path(self, path: str | PurePath) -> Path:
         """Where a file of the server can be read and written from here."""
@@ -167,9 +171,12 @@ def _spawn_supervisor(host: LocalHost, folder: Path, dies_with_us: bool) -> Back
     theirs.close()
     try:
         ours.receive(START_TIMEOUT)
-    except BaseException:
+    except BaseException as error:
         process.kill()
         process.wait()
+        said = (folder / SUPERVISOR_LOG).read_text(errors="replace").splitlines()
+        if isinstance(error, MailctlError) and said:
+            raise MailctlError(f"{error.message}: {said[-1]}", error.hint) from error
         raise
     finally:
         ours.close()

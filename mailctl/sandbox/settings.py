@@ -23,13 +23,14 @@ class Settings:
 
     `visible` are paths that must be seen inside wherever they lie (read-only where an overlay hides them);
     `empty` are directories of the host whose content the server must not see; `users` are system users it
-    must have, made where missing.
+    must have, made where missing. In a `sealed` one nothing of the host can be written by any path.
     """
 
     hostname: str
     visible: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    sealed: bool = False
 
     def store(self, folder: Path) -> None:
         write_json(folder / SETTINGS, asdict(self))
@@ -37,7 +38,8 @@ class Settings:
     @classmethod
     def load(cls, folder: Path) -> Self:
         found = read_json(folder / SETTINGS)
-        return cls(found["hostname"], *(tuple(found[key]) for key in ("visible", "empty", "users")))
+        visible, empty, users = (tuple(found[key]) for key in ("visible", "empty", "users"))
+        return cls(found["hostname"], visible, empty, users, found["sealed"])
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,8 @@ from testinfra import get_host
 
 from tests.hosts.conftest import BootHosts
 from tests.hosts.harness.lab import Lab
-from tests.hosts.harness.machine import DebianHost, wait_until
+from tests.hosts.harness.machine import DebianHost
+from tests.hosts.harness.waiting import is_listening, wait_until
 from tests.hosts.harness.wheels import CHECKOUT
 
 
@@ -35,6 +35,13 @@ def test_hosts_reach_each_other_by_name_and_nobody_else(pair: list[DebianHost], 
     assert alpha.run("getent", "hosts", beta.address).stdout.split()[1] == "beta.example.org"
     assert alpha.run("getent", "hosts", "debian.org", check=False).returncode == 2
     assert alpha.run("ip", "route", "show", "default").stdout == ""
+
+
+def test_hosts_do_not_see_each_others_services(pair: list[DebianHost]) -> None:
+    alpha, beta = pair
+    alpha.run("systemctl", "restart", "rsyslog")
+    assert beta.run("systemctl", "is-active", "rsyslog").stdout == "active\n"
+    assert "Failed to kill control group" not in alpha.run("journalctl", "--no-pager").stdout
 
 
 def test_packages_install_on_a_host_without_a_route_out(pair: list[DebianHost]) -> None:
@@ -66,20 +73,12 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(pair: list[DebianHost], l
         address, controller, folder = other.stdout.readline().split()
         assert controller != lab.controller
         servers = [(address, 22), (controller, 53)]
-        assert all(map(is_reachable, servers))
+        assert all(is_listening(*each) for each in servers)
         (mark := Path(folder, "mark")).touch()
         other.kill()
-    wait_until(lambda: not any(map(is_reachable, servers)), f"one of {servers} outlived its run")
+    wait_until(lambda: not any(is_listening(*each) for each in servers), f"one of {servers} outlived its run")
     assert mark.exists()
     with Lab():
         # By now a run beside this one may have taken the number.
         assert not mark.exists()
     assert pair[0].run("hostname").stdout == "alpha.example.org\n"
-
-
-def is_reachable(server: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(server, timeout=1).close()
-    except OSError:
-        return False
-    return True

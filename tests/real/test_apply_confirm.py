@@ -34,11 +34,11 @@ def spec(lab: Lab) -> Iterator[Path]:
     yield lab.spec_file
     lab.spec_file.write_text(text)
     lab.mailctl("rollback", "-y")
-    assert lab.mailctl("-f", str(lab.spec_file), "apply", "-y").returncode == 0
+    assert lab.mailctl("-f", str(lab.spec_file), "apply", "-y", "--no-canary").returncode == 0
 
 
 def apply(lab: Lab, spec: Path, within: str) -> None:
-    done = lab.mailctl("-f", str(spec), "apply", "-y", "--confirm-within", within)
+    done = lab.mailctl("-f", str(spec), "apply", "-y", "--no-canary", "--confirm-within", within)
     assert done.returncode == 0, done.stderr
     assert "refuses nothing for good" in done.stderr
 
@@ -84,7 +84,7 @@ def test_killed_between_commit_and_reload_it_is_undone_by_the_guard(lab: Lab, sp
         until test -e /etc/postfix/.main.cf.mailctl-old; do kill -0 $pid || exit 9; done
         kill -KILL $pid
     """
-    argv = (*lab_command(spec), "apply", "-y", "--confirm-within", "6s")
+    argv = (*lab_command(spec), "apply", "-y", "--no-canary", "--confirm-within", "6s")
     done = lab.sandbox.run(["sh", "-c", script, "sh", *argv])
     assert done.returncode == 0, done.complaint
     assert lab.sandbox.path("/var/lib/mailctl/journal").exists()
@@ -102,7 +102,7 @@ def test_rollback_does_not_wait(lab: Lab, spec: Path) -> None:
 
 def test_of_confirmation_and_deadline_exactly_one_wins(lab: Lab, spec: Path) -> None:
     before = contents(lab)
-    done = lab.mailctl("-f", str(spec), "apply", "-y", "--confirm-within", "5s")
+    done = lab.mailctl("-f", str(spec), "apply", "-y", "--no-canary", "--confirm-within", "5s")
     assert done.returncode == 0
     deadline = next(json.loads(line)["deadline"] for line in journal_lines(lab) if '"deadline"' in line)
     # Starting takes about half a second, so that it arrives around the deadline.

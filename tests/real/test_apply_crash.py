@@ -47,7 +47,7 @@ def test_killed_at_a_call_of_a_real_apply(lab: Lab, require_tools: Callable[...,
     }
     served = "dora"
     lab.spec_file.write_text(specs[served])
-    assert lab.mailctl("-f", str(lab.spec_file), "apply", "-y").returncode == 0
+    assert lab.mailctl("-f", str(lab.spec_file), "apply", "-y", "--no-canary").returncode == 0
     ends = set()
     for call, number, follow in MOMENTS:
         other = "carol" if served == "dora" else "dora"
@@ -69,7 +69,20 @@ def test_killed_at_a_call_of_a_real_apply(lab: Lab, require_tools: Callable[...,
 
 
 def kill_apply(lab: Lab, call: str, number: int, follow: str) -> None:
-    verb = ("env", *ENVIRONMENT, sys.executable, "-P", "-m", "mailctl", "-f", str(lab.spec_file), "apply", "-y")
+    """Without a canary: whoever dies there dies before anything changes; tests/real/test_apply_canary.py."""
+    verb = (
+        "env",
+        *ENVIRONMENT,
+        sys.executable,
+        "-P",
+        "-m",
+        "mailctl",
+        "-f",
+        str(lab.spec_file),
+        "apply",
+        "-y",
+        "--no-canary",
+    )
     inject = f"inject={call}:signal=KILL:when={number}"
     lab.sandbox.run(["strace", *follow.split(), "-o", "/dev/null", "-e", f"trace={call}", "-e", inject, *verb])
 

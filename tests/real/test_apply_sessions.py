@@ -78,7 +78,7 @@ def test_sessions_of_a_removed_login_end_and_no_new_one_begins(lab: Lab) -> None
         assert not is_over(smtp.noop)
         text = lab.spec_file.read_text()
         lab.spec_file.write_text(text.replace("      carol: {password: {file: secrets/carol}}\n", ""))
-        done = lab.mailctl("-f", str(lab.spec_file), "apply", "-y")
+        done = lab.mailctl("-f", str(lab.spec_file), "apply", "-y", "--no-canary")
         assert done.returncode == 0, done.stderr
         assert eventually(lambda: is_over(imap.noop), LONGEST)
         assert eventually(lambda: is_over(smtp.noop), LONGEST)

@@ -60,7 +60,7 @@ def change(lab: Lab, text: str, number: int) -> None:
     mailbox = f"      carol: {{password: {{file: secrets/carol}}}}\n{PLACE}" if number % 2 == 0 else PLACE
     size = f"message_size: {20 + number}M" if number % 3 == 0 else "message_size: 50M"
     lab.spec_file.write_text(text.replace(PLACE, mailbox).replace("message_size: 50M", size))
-    run_verb(lab, "apply", "-y")
+    run_verb(lab, "apply", "-y", "--no-canary")
 
 
 def delivered(lab: Lab) -> Counter[str]:

@@ -447,7 +447,7 @@ def changing(start_lab: StartLab, tmp_path: Path) -> Lab:
 
 def apply_change(lab: Lab, old: str, new: str) -> subprocess.CompletedProcess[str]:
     lab.spec_file.write_text(lab.spec_file.read_text().replace(old, new))
-    return lab.mailctl("apply", "-y", "-f", str(lab.spec_file))
+    return lab.mailctl("apply", "-y", "--no-canary", "-f", str(lab.spec_file))
 
 
 def test_a_change_is_served_after_a_reload(changing: Lab) -> None:

@@ -85,7 +85,10 @@ def traced(
         host, spec = LocalHost(), load_spec(spec_file)
         sandbox = lifecycle.start_lab(host, name, spec, spec_file, dies_with_us=True)
         try:
-            apply = [*sandbox.entering(), *python_module("mailctl", "apply", "-v", "-y", "-f", str(spec_file))]
+            apply = [
+                *sandbox.entering(),
+                *python_module("mailctl", "apply", "-v", "-y", "--no-canary", "-f", str(spec_file)),
+            ]
             found = trace(apply, folder, umask=0, environment=os.environ | PYTHON_ENVIRONMENT)
             yield Traced(Lab(name, spec_file, sandbox), found, (*PLAIN.values(), *hashes))
         finally:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from tests.hosts.harness import cgroups
 from tests.hosts.harness.commands import DIE_WITH_US, HarnessError
 from tests.hosts.harness.images import REPOSITORY
 from tests.hosts.harness.layers import mount_overlay
-from tests.hosts.harness.network import Bridge, wait_for_port
+from tests.hosts.harness.network import Bridge
+from tests.hosts.harness.waiting import is_listening, wait_until
 
 # A host outlives a killed systemd-nspawn, but not the process id name space both are in.
 IN_ONE_LIFE = ("unshare", "--pid", "--mount-proc", "--fork", "--kill-child", "--")
+# It begins when its input ends: by then it is in its control group.
+WHEN_TOLD = ("sh", "-c", 'cat; exec "$@" </dev/null', "sh")
 BOOT_TIMEOUT = 180.0  # seconds; two on a quiet machine
 NETWORK = """\
 [Match]
@@ -34,6 +36,7 @@ class DebianHost:
         self.fqdn = f"{name}.{domain}"
         self.address = address
         self.machine = f"{name}-{number}"  # one name space for all runs of the controller
+        self._group = f"mailctl{number}-{name}"
         self.folder = folder
         self.root = folder / "root"
         self.ssh_config = folder.parent / "ssh_config"
@@ -61,8 +64,11 @@ class DebianHost:
             f"--bind-ro={packages}:{REPOSITORY}",
         )
         with self._console.open("ab") as console:
-            command = [*DIE_WITH_US, *IN_ONE_LIFE, "systemd-nspawn", *options]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+            command = [*DIE_WITH_US, *WHEN_TOLD, *IN_ONE_LIFE, "systemd-nspawn", *options]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=console, stderr=console)
+        cgroups.join(self._group, self._process.pid)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def wait_until_up(self) -> None:
         """Return once every unit has started.
@@ -71,12 +77,12 @@ class DebianHost:
             HarnessError: one failed, or the boot took too long.
         """
         try:
-            wait_for_port(self.address, 22, BOOT_TIMEOUT)
+            wait_until(lambda: is_listening(self.address, 22), "no sshd answers", BOOT_TIMEOUT)
             state = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=BOOT_TIMEOUT).stdout
             if state.strip() != "running":
                 failed = self.run("systemctl", "--no-pager", "--failed", check=False).stdout
                 raise HarnessError(f"{self.name} is {state.strip()}\n{failed}")
-        except (HarnessError, subprocess.TimeoutExpired) as error:
+        except (AssertionError, HarnessError, subprocess.TimeoutExpired) as error:
             raise HarnessError(f"{self.name} did not boot: {error}\n{self._console.read_text()[-2000:]}") from error
 
     def power_off(self) -> None:
@@ -89,6 +95,7 @@ class DebianHost:
         self._process = None
         # The link goes with the last process; a host of the same name could not boot before.
         wait_until(lambda: not self._link.exists(), f"{self._link} is still there")
+        cgroups.remove(self._group)
 
     def run(
         self, *command: str, check: bool = True, stdin: str = "", timeout: float = 120
@@ -128,16 +135,3 @@ class DebianHost:
     @property
     def _link(self) -> Path:
         return Path("/sys/class/net", f"vb-{self.machine}")
-
-
-def wait_until(holds: Callable[[], bool], failure: str, timeout: float = 60) -> None:
-    """Ask `holds` until it is true.
-
-    Raises:
-        AssertionError: `failure`; it was not true for `timeout` seconds.
-    """
-    deadline = time.monotonic() + timeout
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{failure}, {timeout:.0f} s long")
-        time.sleep(0.05)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from pathlib import Path
 
-from tests.hosts.harness.commands import DIE_WITH_US, HarnessError, run
+from tests.hosts.harness.commands import DIE_WITH_US, run
 from tests.hosts.harness.slot import Slot
+from tests.hosts.harness.waiting import is_listening, wait_until
 
 DOMAIN = "example.org"  # of the hosts
 CONTROLLER, OUTSIDE, FIRST_HOST = 1, 2, 11  # last parts of addresses
@@ -76,22 +75,4 @@ class Zone:
         self.stop()
         command = ["dnsmasq", "--keep-in-foreground", "--pid-file=", f"--conf-file={self._file}"]
         self._server = subprocess.Popen([*DIE_WITH_US, *command], stdin=subprocess.DEVNULL)
-        wait_for_port(self._address, 53, START_TIMEOUT)
-
-
-def wait_for_port(address: str, port: int, timeout: float) -> None:
-    """Return once somebody accepts connections there.
-
-    Raises:
-        HarnessError: nobody did, `timeout` seconds long.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            socket.create_connection((address, port), timeout=1).close()
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise HarnessError(f"{address}:{port}: {error} for {timeout:.0f} s") from error
-            time.sleep(0.05)
-        else:
-            return
+        wait_until(lambda: is_listening(self._address, 53), "the DNS server does not answer", START_TIMEOUT)

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+from tests.hosts.harness import cgroups
 from tests.hosts.harness.commands import HarnessError, run
 
 LOCKS = Path("/run/mailctl-hosts")
@@ -73,6 +74,7 @@ def _clear(number: int) -> None:
         run("umount", mount)
     if Path("/sys/class/net", _bridge(number)).exists():
         run("ip", "link", "delete", _bridge(number))
+    cgroups.remove(f"{_bridge(number)}-*")
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -76,7 +76,9 @@ class Server:
         """As the verb does; None where there was nothing to do."""
         recover(self.host, DEBIAN_12, self.said.append)
         plan = self.plan(spec)
-        return None if plan.is_empty else apply_plan(self.host, DEBIAN_12, spec, plan, self.order(**liberties))
+        if plan.is_empty:
+            return None
+        return apply_plan(self.host, DEBIAN_12, spec, plan, self.order(**liberties)).number
 
     def rollback(self, number: int, **liberties: Any) -> None:
         recover(self.host, DEBIAN_12, self.said.append)
