@@ -6,7 +6,6 @@ its queue and mailboxes are empty. It dies with the process that started it, how
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
+from mailctl.apply.findings import complaints, failed_checks
+from mailctl.apply.live_log import MAIL_LOG, service_lines
 from mailctl.apply.switch import settled_time
 from mailctl.components import registry
 from mailctl.components.base import Action, ReloadKind
@@ -23,26 +24,16 @@ from mailctl.plan.model import Plan
 from mailctl.probe import Report, Verdict, probe_sandbox, select_checks
 from mailctl.probe.logins import known_passwords
 from mailctl.probe.subject import probe_logins
-from mailctl.probe.suite import is_client
 from mailctl.sandbox import Sandbox, Settings
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 
-MAIL_LOG = PurePosixPath("/var/log/mail.log")
+PLACE = "canary"
 POSTFIX_DATA = PurePosixPath("/var/lib/postfix")  # data_directory: caches, and the lock of the running master
 NOTHING_PROBED = Report((), 0.0)
-SHOWN_DIALOGUES = 2
 LONGEST_PROBE = 90.0  # seconds; a machine under load may need some of them, another one two
 WITHOUT = "`--no-canary` applies without one"
 FOREIGN = f"where it needs a service that only the server itself has, {WITHOUT}"
-
-# `... mx1 postfix/smtpd[7]: warning: ...`, `... mx1 dovecot: auth: Error: ...`
-_COMPLAINT = re.compile(
-    r"\S+ \S+ ((?:(?:postfix|opendkim)[^\s:]*: |dovecot: (?:[^\s:]+: )*)(?:warning|error|fatal|panic): .*)",
-    re.IGNORECASE,
-)
-_PROCESS = re.compile(r"\[\d+\]")
-_ADDRESS = re.compile(r"\[([0-9a-f]*[.:][0-9a-f.:]+)\]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +66,8 @@ def rehearse(host: LocalHost, target: Target, spec: Spec, plan: Plan, folder: Pu
             report = NOTHING_PROBED
             if not problems:
                 report = probe_sandbox(sandbox, spec, checks, target=target, passwords=passwords, limit=LONGEST_PROBE)
-        problems += complaints(sandbox.path(MAIL_LOG).read_text(errors="replace"))
-    _refuse([*problems, *_failures(report)], is_refuted=not report.is_safe)
+        problems += complaints(service_lines(sandbox.path(MAIL_LOG).read_text(errors="replace")))
+    _refuse([*problems, *failed_checks(report, PLACE)], is_refuted=not report.is_safe)
     held = sum(result.verdict in (Verdict.OK, Verdict.WARN) for result in report.results)
     return Rehearsal(held, round(time.monotonic() - started, 2))
 
@@ -131,26 +122,5 @@ def _boot(inside: LocalHost, target: Target, spec: Spec) -> list[Problem]:
             component.perform(inside, target, Action(component.NAME, ReloadKind.RESTART))
             problems += component.verify(inside, spec, target)
         except MailctlError as error:
-            return [*problems, Problem(Origin("canary"), component.NAME, error.message, error.hint)]
+            return [*problems, Problem(Origin(PLACE), component.NAME, error.message, error.hint)]
     return problems
-
-
-def _failures(report: Report) -> Iterator[Problem]:
-    """Each check that failed; the dialogue of the first few, for one fault can fail dozens."""
-    failed = (result for result in report.results if result.verdict is Verdict.FAIL)
-    for number, result in enumerate(failed):
-        outcome = result.decisive[0]
-        where = f" ({outcome.where})" if outcome.where else ""
-        dialogue = "\n".join(outcome.dialogue) if number < SHOWN_DIALOGUES else ""
-        yield Problem(Origin("canary"), result.name, f"{outcome.note}{where}", result.remedy, excerpt=dialogue)
-
-
-def complaints(log: str) -> list[Problem]:
-    """What the services complain of, unless it is what a client of the probe did: each thing once."""
-    found = (match[1] for line in log.splitlines() if (match := _COMPLAINT.fullmatch(line)))
-    lines = dict.fromkeys(_PROCESS.sub("", line) for line in found if not _is_about_a_client(line))
-    return [Problem(Origin("canary"), "mail.log", line) for line in lines]
-
-
-def _is_about_a_client(line: str) -> bool:
-    return any(map(is_client, _ADDRESS.findall(line)))

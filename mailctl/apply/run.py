@@ -29,6 +29,7 @@ from mailctl.apply.generation import (
 )
 from mailctl.apply.guard import arm
 from mailctl.apply.journal import Journal, Step, read_unfinished
+from mailctl.apply.live_log import LogPosition, breakdowns, lines_since, log_position
 from mailctl.apply.preflight import refuse_loss, require_fit
 from mailctl.apply.recover import Say, finish, lock_path, undo
 from mailctl.apply.sessions import end_sessions, removed_logins
@@ -59,6 +60,7 @@ from mailctl.tree import Tree
 if TYPE_CHECKING:
     # A canary, and all that probes it, is imported where something changes only.
     from mailctl.apply.canary import Rehearsal, Rehearse
+    from mailctl.apply.live_probe import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Order:
     """Who wants an apply, from which spec text, and what he puts up with.
 
     `confirm_within` seconds after the switch begins an apply that nobody confirmed is undone. Without `rehearse` no
-    canary goes ahead.
+    canary goes ahead, without `probe` no stranger asks the live server afterwards.
     """
 
     who: str
@@ -76,6 +78,7 @@ class Order:
     allow_destroy: bool = False
     confirm_within: float | None = None
     rehearse: Rehearse | None = None
+    probe: Probe | None = None
 
 
 def require_ready(host: Host, target: Target, plan: Plan, order: Order, spec: Spec | None) -> None:
@@ -117,9 +120,11 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             store_originals(host, target, plan)
             install_unit(host, target)
             _arm_guard(host, journal, order)
+            position = log_position(host)
             _switch(host, target, journal, plan, order.say)
             if host.is_live():
-                _report(refuse(_verify(host, target, spec), "the new configuration does not serve"), order.say)
+                problems = _verify(host, target, spec, order, position)
+                _report(refuse(problems, "the new configuration does not serve"), order.say)
                 end_sessions(host, removed_logins(plan, target))
     return meta
 
@@ -230,9 +235,13 @@ def _what_serves(host: Host, target: Target) -> str:
     return "the old configuration is back and serves"
 
 
-def _verify(host: Host, target: Target, spec: Spec) -> Iterator[Problem]:
-    for component in registry.enabled_components(spec):
-        yield from component.verify(host, spec, target)
+def _verify(host: Host, target: Target, spec: Spec, order: Order, since: LogPosition) -> Iterator[Problem]:
+    """What is wrong with the live server, by its services, then by strangers, then by its log."""
+    found = [each for component in registry.enabled_components(spec) for each in component.verify(host, spec, target)]
+    yield from found
+    if not found and order.probe is not None:
+        yield from order.probe(target, spec)
+    yield from breakdowns(lines_since(host, since))
 
 
 def _report(warnings: list[Problem], say: Say) -> None:

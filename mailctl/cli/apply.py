@@ -13,8 +13,8 @@ from mailctl.cli.plan import plan_exit_code, show_pending, show_plan
 from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mailctl.apply.canary import Rehearse
     from mailctl.apply.run import Order
+    from mailctl.host import LocalHost
     from mailctl.plan.saved import SavedPlan
     from mailctl.spec.model import Spec
     from mailctl.target import Target
@@ -98,7 +98,9 @@ def apply(
         say_what_is_stopped(session, spec, target)
     if found.is_empty:
         return ExitCode.OK
-    order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within, has_canary=not no_canary)
+    order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within)
+    if host.is_live():
+        order = _with_proofs(order, host, has_canary=not no_canary)
     require_ready(host, target, found, order, spec)
     if no_canary:
         session.say("note: this goes live without a canary (--no-canary)")
@@ -126,22 +128,23 @@ def make_order(
     overwrite: bool = False,
     allow_destroy: bool = False,
     confirm_within: float | None = None,
-    *,
-    has_canary: bool = False,
 ) -> Order:
     """Who is at the keyboard, and what he allows."""
     from mailctl.apply.run import Order
 
-    rehearse = _canary(session) if has_canary and session.host.is_live() else None
-    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within, rehearse)
+    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within)
 
 
-def _canary(session: Session) -> Rehearse:
+def _with_proofs(order: Order, host: LocalHost, *, has_canary: bool) -> Order:
+    """`order` with what a live server must pass before and after the switch."""
+    from dataclasses import replace
     from functools import partial
 
     from mailctl.apply.canary import rehearse
+    from mailctl.apply.live_probe import probe_live
 
-    return partial(rehearse, session.host)
+    canary = partial(rehearse, host) if has_canary else None
+    return replace(order, rehearse=canary, probe=partial(probe_live, host))
 
 
 def _open_saved(session: Session, path: Path) -> SavedPlan:

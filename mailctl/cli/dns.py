@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 STYLES = {"fail": "red", "warn": "yellow", "unknown": "magenta"}
 MARGIN = 1.5  # seconds
-MOST_SECONDS_A_TRY = 2
 
 
 @click.group()
@@ -148,17 +147,6 @@ def _show(session: Session, subjects: list[str], verdicts: tuple[Verdict, ...], 
 
 def _resolver(nameserver: str | None, seconds: float) -> Resolver:
     """Asks the server that is named, else the system's. Some time is left for the report."""
-    from mailctl.dns.resolve import Resolver, Server
-    from mailctl.spec.values import parse_ip_address, parse_port
+    from mailctl.cli.nameserver import make_resolver
 
-    within = max(seconds - MARGIN, 0.5)
-    timeout = min(MOST_SECONDS_A_TRY, within / 3)
-    if nameserver is None:
-        return Resolver.of_system(timeout=timeout, within=within)
-    address, _, port = nameserver.partition("@")
-    try:
-        return Resolver([Server(parse_ip_address(address), parse_port(port or 53))], timeout=timeout, within=within)
-    except ValueError as error:
-        raise UsageError(
-            f"--nameserver: {error}", hint="write an address, such as 192.0.2.53 or 192.0.2.53@5353"
-        ) from error
+    return make_resolver(nameserver, max(seconds - MARGIN, 0.5))

@@ -19,9 +19,11 @@ SECTIONS: dict[str, dict[str, str]] = {
         "rollback": "Put an earlier generation back.",
         "history": "List the generations that were applied.",
         "status": "What serves now, and whether it is well.",
+        "doctor": "The whole server on one screen, and what mends what is wrong.",
     },
     "Try it": {
         "route": "What happens to the mail for one address.",
+        "dkim": "Signing keys: make, publish, rotate; verify the signatures of a message.",
         "dns": "What the world must see in the DNS: records to publish, and whether they are.",
         "tls": "Check the certificates the spec names.",
         "probe": "Prove over the network that the server is safe.",

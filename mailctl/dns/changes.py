@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mailctl.dns.verdict import Verdict
+from mailctl.dns.verdict import Level, Verdict
 from mailctl.host import Host, create_whole
 from mailctl.target import Target
 
@@ -33,16 +33,21 @@ def state_path(target: Target) -> PurePosixPath:
 
 
 def take_changes(host: Host, target: Target, verdicts: Iterable[Verdict]) -> Changes:
-    """The changes since the last call, which the next one no longer sees. The first time everything is new."""
+    """The changes since the last call, which the next one no longer sees. The first time everything is new.
+
+    Where something is unknown, what was found before may still be so: it is remembered, neither new nor gone.
+    """
     now = {verdict.key: verdict for verdict in verdicts}
+    unknown = {verdict.domain for verdict in now.values() if verdict.level is Level.UNKNOWN}
     before = _read(host, state_path(target))
+    kept = {key for key in before - now.keys() if key[0] in unknown}
     changes = Changes(
         tuple(verdict for key, verdict in now.items() if key not in before),
-        tuple(sorted(before - now.keys())),
+        tuple(sorted(before - now.keys() - kept)),
     )
     if changes:
         host.make_directory(target.state_dir)
-        content = json.dumps({"version": VERSION, "verdicts": sorted(now)}, indent=1)
+        content = json.dumps({"version": VERSION, "verdicts": sorted(now.keys() | kept)}, indent=1)
         create_whole(host, state_path(target), content.encode(), MODE)
     return changes
 

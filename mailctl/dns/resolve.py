@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mailctl.dns.wire import Exchange
 
 PORT = 53
-MOST_AT_ONCE = 32
+MOST_AT_ONCE = 64
 MOST_CNAMES = 8
 ROUNDS = 2  # how often every server is asked before a question counts as unanswered
 

@@ -1,55 +1,57 @@
 """Counting: blocks of whole lines in, a Tally out; no object for each line.
 
-One regular expression takes all lines of a block apart at once, then the handler of each line's program looks at
-the text from the left, as far as needed. What Postfix logs about a queue id counts by what the queue knows of it.
+One regular expression takes a block apart into rows (`lines`). Lines of the usual kinds are counted by what it found in
+them; the text of others goes to the handler of their program, which looks at it from the left, as far as needed.
+What Postfix logs about a queue id counts by what the queue knows of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable
+from typing import TypeVar
 
-from mailctl.maillog.daemons import handler_of
+from mailctl.maillog.daemons import handler_of, row_counters_of
+from mailctl.maillog.lines import QUEUE_ID, Row, by_hour, hour_length, is_other_line, parts_of, rows_of
 from mailctl.maillog.queue import RECENT, Mail, Origin, Queue
-from mailctl.maillog.stamps import BSD_HOUR, RFC3339_HOUR, Years, hour_of
-from mailctl.maillog.tally import DELIVERED, RECEIVED, UNRESOLVED, HourKey, Tally, add_size
+from mailctl.maillog.stamps import Years, hour_of
+from mailctl.maillog.tally import MESSAGE, RECEIVED, UNRESOLVED, HourKey, Tally, add_count
 from mailctl.maillog.window import Window
 
 Handler = Callable[["Counting", bytes, bytes], bool]
 """Counts one line: the queue id (empty where there is none) and the text after it. False: not understood."""
+CountRow = Callable[["Counting", Row], bool]
+"""Counts one line as its row tells it. False: the row is not of that kind, and the handler has to look at the line."""
 
-_QUEUE_ID = rb"[0-9A-HJ-NP-TV-Zb-df-hj-np-tv-z]{6,}"
-_BODY = rb" ([^ \n]+) ([^ [\n]+)\[\d+\]: (?:(" + _QUEUE_ID + rb"): )?([^\n]{0,16384})[^\n]*|([^\n]*))\n"
-_RFC3339_LINES = re.compile(rb"(?:[^\n]{13}:[^ \n]+" + _BODY)
-_BSD_LINES = re.compile(rb"(?:[^\n]{15}" + _BODY)
-_OTHER_LINE = re.compile(rb"(?:[^\n]{15}|\d{4}-\S+) \S+ ([^ :[]+)(?:\[[^]]*\])?:(?: .*)?", re.DOTALL)
 _REPEATED = re.compile(rb"message repeated (\d{1,6}) times: \[ ?(.*?) ?\]", re.DOTALL)
-_TEXT = re.compile(rb"(?:(" + _QUEUE_ID + rb"): )?(.*)", re.DOTALL)
-
-_Row = tuple[bytes, bytes, bytes, bytes, bytes]
-"""Host, program, queue id or nothing, text; or nothing of these, and the line."""
-_STAMP = 40  # bytes; no stamp is longer
+_TEXT = re.compile(rb"(?:(" + QUEUE_ID + rb"): )?(.*)", re.DOTALL)
+_STAMP = 40  # bytes of a line that hold its stamp
 
 Late = tuple[HourKey, bytes, Handler, bytes, bytes]
 """A line that only who knows the lines before can count: hour, host, handler, queue id, text."""
 
 
-class Handlers(dict[bytes, Handler]):
-    """The handler of each program seen so far."""
+_Value = TypeVar("_Value")
 
-    def __missing__(self, program: bytes) -> Handler:
-        handler = handler_of(program)
+
+class _ByProgram(dict[bytes, _Value]):
+    """What `find` says of each program seen so far."""
+
+    def __init__(self, find: Callable[[bytes], _Value]) -> None:
+        self._find = find
+
+    def __missing__(self, program: bytes) -> _Value:
+        found = self._find(program)
         if len(self) < 1000:  # names come from the log
-            self[program] = handler
-        return handler
+            self[program] = found
+        return found
 
 
 class Counting:
     """Counts the lines of a log, or of a piece of it.
 
-    A piece that does not begin the log (`first` false) keeps in `late` what depends on the lines before it;
-    `absorb` of the counting before counts that, so that pieces counted apart add up to exactly the whole.
+    A piece that does not begin the log (`first` false) keeps in `late` what depends on the lines before it; `absorb`
+    counts that, so that pieces counted apart add up to exactly the whole.
     `ends` has the beginnings of the first and the last line with a stamp, each with the years passed there.
     """
 
@@ -59,11 +61,15 @@ class Counting:
         on_unparsed: Callable[[bytes], None] | None = None,
         window: Window | None = None,
         base_year: int = 0,
+        tally: Tally | None = None,
     ) -> None:
-        """`window` limits what is counted; the lines outside still tell what messages are. `base_year`: see Years."""
+        """`window` limits what is counted; the lines outside still tell what messages are. `base_year`: see Years.
+
+        What is counted is added to `tally`.
+        """
         self.first = first
         self.inside = True
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self.queues: dict[bytes, Queue] = {}
         self.years = Years()
         self.late: list[Late] = []
@@ -76,11 +82,12 @@ class Counting:
         self.queue = Queue(b"")
         self.ends: list[tuple[int, bytes]] = []
         self.totals = self.tally.totals
-        self._handlers = Handlers()
+        self._handlers = _ByProgram(handler_of)
+        self._row_counters = _ByProgram(row_counters_of)
 
     def feed(self, block: bytes) -> None:
         """Count whole lines, each ending in a newline."""
-        if b"\r\n" in block:
+        if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         for lines in by_hour(block):
             self._feed_hour(lines)
@@ -92,42 +99,58 @@ class Counting:
 
     def _feed_hour(self, lines: bytes) -> None:
         """Count lines whose stamps share an hour, or that have none."""
-        is_bsd = not lines[:1].isdigit()
-        hour = hour_of(lines[: BSD_HOUR if is_bsd else RFC3339_HOUR], self.years)
-        pattern = _BSD_LINES if is_bsd else _RFC3339_LINES
+        hour = hour_of(lines[: hour_length(lines)], self.years)
         if hour is None:
-            self._miss(lines.split(b"\n")[:-1])
+            for line in lines.split(b"\n")[:-1]:
+                self.tally.lines += 1
+                self._miss(line)
         elif self._window is None:
-            self._feed_rows(hour, lines, pattern.findall(lines))
+            self._feed_lines(hour, lines)
         else:
             for inside, part in self._window.split(lines, self._base_year + self.years.passed):
                 self._enter_side(inside)
-                self._feed_rows(hour, part, pattern.findall(part))
+                self._feed_lines(hour, part)
 
-    def _feed_rows(self, hour: HourKey, lines: bytes, rows: list[_Row]) -> None:
+    def _feed_lines(self, hour: HourKey, lines: bytes) -> None:
         self.enter_hour(hour)
         if self.inside:
             self._note_ends(lines)
-        handlers = self._handlers
+        rows = rows_of(lines)
+        self.tally.lines += len(rows)
         current = self.queue.host
-        misses = []
-        for number, (host, program, queue_id, text, rest) in enumerate(rows):
+        counters = self._row_counters
+        split_lines: list[bytes] = []
+        for number, row in enumerate(rows):
+            host = row[0]
             if host != current and host:
                 self.enter_host(host)
                 current = host
-            if not (handlers[program](self, queue_id, text) if program else is_other_line(rest)):
-                misses.append(number)
-        self.tally.lines += len(rows) - len(misses)
-        if misses:
-            all_lines = lines.split(b"\n")
-            self._miss([all_lines[number] for number in misses])
+            count = counters[row[1]].get(row[3])
+            if count is not None and count(self, row):
+                continue
+            if row[3] or not host:
+                split_lines = split_lines or lines.split(b"\n")
+                understood = self._count_line(split_lines[number])
+                current = self.queue.host
+            else:
+                understood = self._handlers[row[1]](self, row[2], row[8])
+            if not understood:
+                split_lines = split_lines or lines.split(b"\n")
+                self._miss(split_lines[number])
 
-    def _miss(self, lines: list[bytes]) -> None:
-        self.tally.lines += len(lines)
-        self.tally.unparsed += len(lines)
+    def _count_line(self, line: bytes) -> bool:
+        """A line whose row does not tell all; False: not understood."""
+        parts = parts_of(line)
+        if parts is None:
+            return is_other_line(line)
+        host, program, queue_id, text = parts
+        self.enter_host(host)
+        return self._handlers[program](self, queue_id, text)
+
+    def _miss(self, line: bytes) -> None:
+        self.tally.unparsed += 1
         if self._on_unparsed is not None and self.inside:
-            for line in lines:
-                self._on_unparsed(line)
+            self._on_unparsed(line)
 
     def _enter_side(self, inside: bool) -> None:
         self.inside = inside
@@ -147,13 +170,14 @@ class Counting:
             counts = self.tally.hours[hour] = [0] * 5
         self.hour_counts = counts
 
-    def enter_host(self, host: bytes) -> None:
+    def enter_host(self, host: bytes) -> Queue:
         queue = self.queues.get(host)
         if queue is None:
             queue = self.queues[host] = Queue(host)
             if not self.first:
                 queue.no_level = UNRESOLVED + host
         self.queue = queue
+        return queue
 
     # What handlers call.
 
@@ -172,19 +196,20 @@ class Counting:
 
     def activate(self, mail: Mail, sender: bytes, size: int) -> None:
         """A message reached the active queue; only the first time counts."""
-        mail.size = size
+        mail.size = total = MESSAGE + size
         mail.sender = sender
-        if not mail.active:
-            mail.active = True
-            mail.hour = self.hour
-            mail.inside = self.inside
-            if mail.origin is Origin.RECEIVED:  # nearly all
-                self.totals["received"] += 1
-                self.totals["bytes_received"] += size
-                self.hour_counts[RECEIVED] += 1
-                add_size(self.tally.senders, sender, 1, size)
-            else:
-                self._count_origin(mail, 1)
+        if mail.active:
+            return
+        mail.active = True
+        mail.hour = self.hour
+        if not self.inside:
+            mail.inside = False
+        if mail.origin is Origin.RECEIVED:  # nearly all
+            self.hour_counts[RECEIVED] += 1
+            senders = self.tally.senders
+            senders[sender] = senders.get(sender, 0) + total
+        else:
+            self._count_origin(mail, 1)
 
     def set_origin(self, mail: Mail, origin: Origin) -> None:
         """A later line tells where a message came from."""
@@ -195,19 +220,12 @@ class Counting:
             self._count_origin(mail, 1)
 
     def _count_origin(self, mail: Mail, sign: int) -> None:
-        if mail.origin is Origin.UNKNOWN:
-            return
         tally = self._tallies[mail.inside]
-        tally.totals[mail.origin.value] += sign
         if mail.origin is Origin.RECEIVED:
-            tally.totals["bytes_received"] += sign * mail.size
-            add_size(tally.senders, mail.sender, sign, sign * mail.size)
+            add_count(tally.senders, mail.sender, sign * mail.size)
             tally.hours.setdefault(mail.hour, [0] * 5)[RECEIVED] += sign
-
-    def delivered(self, mail: Mail) -> None:
-        self.totals["delivered"] += 1
-        self.totals["bytes_delivered"] += mail.size
-        self.hour_counts[DELIVERED] += 1
+        elif mail.origin is not Origin.UNKNOWN:
+            tally.totals[mail.origin.value] += sign
 
     def link_hop(self, queue_id: bytes) -> None:
         """A delivery whose reply names `queue_id`: it is ours when this host took a message of that name lately."""
@@ -242,50 +260,12 @@ class Counting:
             return False
         return all(handler(self, inner[1] or b"", inner[2]) for _ in range(int(match[1])))
 
-    def absorb(self, later: Counting) -> None:
-        """Add the piece of the log that follows this one; it was counted with `first` false."""
-        shift = self.years.follow(later.years)
-        if shift:
-            later.shift_years(shift)
-        for queue in later.queues.values():
-            self.enter_host(queue.host)
-        for hour, host, handler, queue_id, text in later.late:
-            self.enter_hour(hour)
-            self.enter_host(host)
-            handler(self, queue_id, text)
-        later_ends = [(passed + shift, line) for passed, line in later.ends]
-        self.ends = [*(self.ends or later_ends)[:1], *later_ends[1:]] if later_ends else self.ends
-        later.tally.digest()
-        self._resolve_levels(later.tally)
-        self.tally.add(later.tally)
-        for queue in later.queues.values():
-            self.queues[queue.host].follow(queue)
-
-    def shift_years(self, years: int) -> None:
-        def shifted(hour: HourKey) -> HourKey:
-            return hour if isinstance(hour, bytes) else (hour[0] + years, hour[1])
-
-        self.tally.hours = {shifted(hour): counts for hour, counts in self.tally.hours.items()}
-        self.late = [(shifted(hour), *rest) for hour, *rest in self.late]  # type: ignore[misc]
-        for queue in self.queues.values():
-            for mail in [*queue.mails.values(), *queue.recent.values()]:
-                mail.hour = shifted(mail.hour)
-
-    def _resolve_levels(self, tally: Tally) -> None:
-        for name in [name for name in tally.remote_levels if b"\0" + UNRESOLVED in name]:
-            domain, host, relay = name.split(b"\0")
-            queue = self.queues[host[1:]]
-            level = queue.levels.get(relay, queue.no_level)
-            suffix = b"\0" + relay if level.startswith(UNRESOLVED) else b""
-            resolved = domain + b"\0" + level + suffix
-            tally.remote_levels[resolved] = tally.remote_levels.get(resolved, 0) + tally.remote_levels.pop(name)
-
 
 def late_hop(counting: Counting, queue_id: bytes, taken: bytes) -> bool:
     """A hop from the beginning of a piece, `taken` messages into it."""
     queue = counting.queue
-    mail = queue.recent.get(queue_id)
-    if mail is not None and queue.taken + int(taken) - mail.number < RECENT:
+    mail = queue.recently_taken(queue_id, queue.taken + int(taken))
+    if mail is not None:
         counting.hop_to(mail)
     return True
 
@@ -293,23 +273,3 @@ def late_hop(counting: Counting, queue_id: bytes, taken: bytes) -> bool:
 def late_link(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     counting.link_made_here(queue_id)
     return True
-
-
-def is_other_line(line: bytes) -> bool:
-    """A line of another program. Daemons of Postfix have a process id in brackets; what has none is not theirs."""
-    match = _OTHER_LINE.fullmatch(line)
-    return match is not None and not match[1].startswith(b"postfix")
-
-
-def by_hour(block: bytes) -> Iterator[bytes]:
-    """The lines of a block in their order, those with stamps of one hour at a time."""
-    prefix = block[: _hour_length(block)]
-    if prefix and block.count(b"\n" + prefix) == block.count(b"\n") - 1:
-        yield block
-        return
-    for _, group in groupby(block.split(b"\n")[:-1], key=lambda line: line[: _hour_length(line)]):
-        yield b"\n".join(group) + b"\n"
-
-
-def _hour_length(line: bytes) -> int:
-    return RFC3339_HOUR if line[:1].isdigit() else BSD_HOUR

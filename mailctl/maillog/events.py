@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailctl.maillog.count import Counting, is_other_line
+from mailctl.maillog.count import Counting
 from mailctl.maillog.daemons import handler_of
 from mailctl.maillog.daemons.service import LEVELS
+from mailctl.maillog.lines import is_other_line
 
 _QUEUE_ID = r"[0-9A-HJ-NP-TV-Zb-df-hj-np-tv-z]{6,}"
 _LINE = re.compile(

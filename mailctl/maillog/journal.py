@@ -9,7 +9,8 @@ from typing import Any
 
 def as_syslog(block: bytes) -> bytes:
     """A block of whole lines with its journal entries rewritten; other lines stay as they are."""
-    if block[:1] != b"{" and b"\n{" not in block:
+    # Most blocks have no brace at all, and looking for a single byte is much faster than for two.
+    if b"{" not in block or (block[:1] != b"{" and b"\n{" not in block):
         return block
     return b"".join(_as_line(line) + b"\n" for line in block.split(b"\n")[:-1])
 

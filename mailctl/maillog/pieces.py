@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import marshal
 import math
 import multiprocessing
 import os
@@ -11,10 +12,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+from mailctl.maillog.absorb import absorb
 from mailctl.maillog.compressed import LogError, is_compressed
 from mailctl.maillog.count import Counting
 from mailctl.maillog.source import blocks_of_file
+from mailctl.maillog.tally import Tally
 
 SMALLEST_PIECE = 4 << 20
 """Bytes; less is counted faster than it is handed over."""
@@ -69,14 +73,17 @@ def count_pieces(files: list[Path], jobs: int) -> Counting:
     workers = min(jobs, len(pieces))
     whole = Counting()
     if workers < 2:
-        for piece in pieces:
-            _feed(whole, piece)
+        with _no_garbage():
+            for piece in pieces:
+                _feed(whole, piece)
         return whole
-    with ExitStack() as stack:
+    with ExitStack() as stack, _no_garbage():
         # The worker with number N counts the pieces N, N + workers, ...
         results = [stack.enter_context(_worker(pieces[number::workers])) for number in range(workers)]
         for number in range(len(pieces)):
-            whole.absorb(_receive(results[number % workers]))
+            absorb(whole, _receive(results[number % workers]))
+        for result in results:
+            whole.tally.add(Tally.from_values(marshal.loads(_receive(result))))  # noqa: S302 (from our own child)
     return whole
 
 
@@ -97,33 +104,44 @@ def _worker(pieces: list[Piece]) -> Iterator[Connection]:
         process.join()
 
 
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Counting makes no cycles, and there are many small things that the collector would look through."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _work(pieces: list[Piece], results: Connection) -> None:
-    """Sends a Counting for each piece, each only when the one before has been taken; or the error that ends it."""
-    gc.disable()  # counting makes no cycles, and there are many small things to look through
+    """Sends a Counting for each piece, each only when the one before has been taken, then what all of them add up to;
+    or the error that ends it."""
+    gc.disable()
+    sums = Tally()
     try:
         for piece in pieces:
-            results.send(_count(piece))
+            counting = Counting(first=False, tally=sums)
+            _feed(counting, piece)
+            counting.tally = sums.take_placed()
+            results.send(counting)
+        results.send(marshal.dumps(sums.values()))
     except LogError as error:
         results.send(error)
     except (BrokenPipeError, KeyboardInterrupt):
         pass  # nobody wants it any more
 
 
-def _receive(results: Connection) -> Counting:
+def _receive(results: Connection) -> Any:
     try:
         counted = results.recv()
     except EOFError as error:
         raise LogError("a process that counted was killed") from error
-    if isinstance(counted, Counting):
-        return counted
-    raise counted
-
-
-def _count(piece: Piece) -> Counting:
-    counting = Counting(first=False)
-    _feed(counting, piece)
-    counting.tally.digest()
-    return counting
+    if isinstance(counted, LogError):
+        raise counted
+    return counted
 
 
 def _feed(counting: Counting, piece: Piece) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from mailctl.maillog.tally import HourKey
+from mailctl.maillog.tally import MESSAGE, HourKey
 
 RECENT = 1024
 """A hop links its `queued as ID` to a message among the last so many that this host took."""
@@ -23,36 +23,40 @@ class Origin(Enum):
 
 
 class Mail:
-    """One message in the queue. A plain class: one is made for each message of the log."""
+    """One message in the queue; `number` is its place in the order of the log, `size` counts as in Sizes.
 
-    __slots__ = ("active", "deferred", "hour", "inside", "number", "origin", "sender", "size")
+    Most fields keep their default for most messages, so those stand in the class: one is made for each message.
+    """
+
+    active = False
+    sender = b""
+    size = MESSAGE
+    hour: HourKey = b""
+    inside = True
+    deferred: set[bytes] | None = None
 
     def __init__(self, origin: Origin, number: int) -> None:
         self.origin = origin
         self.number = number
-        self.active = False
-        self.sender = b""
-        self.size = 0
-        self.hour: HourKey = b""
-        self.inside = True
-        self.deferred: set[bytes] | None = None
 
 
 class Queue:
     """The messages of one host.
 
-    `taken` counts the messages that began in this log; it orders them for RECENT.
+    `taken` counts the messages that began in this log; it orders them for RECENT. Those taken last are in `recent`,
+    or, while that fills up, in `former`.
     `levels` holds the level of the last TLS connection to each relay, as `relay=` names it; `no_level` is that of
     a relay without one. `by_name` counts what postsuper(1) did to messages it named, until its summary.
     """
 
-    __slots__ = ("by_name", "host", "levels", "mails", "no_level", "own_client", "recent", "taken")
+    __slots__ = ("by_name", "former", "host", "levels", "mails", "no_level", "own_client", "recent", "taken")
 
     def __init__(self, host: bytes) -> None:
         self.host = host
-        self.own_client = b"client=" + host + b"["
+        self.own_client = b"=" + host + b"["
         self.mails: dict[bytes, Mail] = {}
         self.recent: dict[bytes, Mail] = {}
+        self.former: dict[bytes, Mail] = {}
         self.taken = 0
         self.levels: dict[bytes, bytes] = {}
         self.no_level = b""
@@ -62,25 +66,29 @@ class Queue:
         """A message that begins here; an older one of the same id has ended unseen."""
         self.taken += 1
         mail = self.mails[queue_id] = self.recent[queue_id] = Mail(origin, self.taken)
-        if len(self.recent) > 4 * RECENT:
-            self._forget_former()
+        if len(self.recent) >= RECENT:
+            self.former, self.recent = self.recent, {}
         return mail
-
-    def _forget_former(self) -> None:
-        self.recent = {key: mail for key, mail in self.recent.items() if self.taken - mail.number < RECENT}
 
     def adopt(self, queue_id: bytes) -> Mail:
         """A message whose beginning is not in the log."""
         mail = self.mails[queue_id] = Mail(Origin.UNKNOWN, self.taken)
         return mail
 
-    def recently_taken(self, queue_id: bytes) -> Mail | None:
-        mail = self.recent.get(queue_id)
-        return mail if mail is not None and self.taken - mail.number < RECENT else None
+    def recently_taken(self, queue_id: bytes, taken: int | None = None) -> Mail | None:
+        """The message of that id, if it was among the last RECENT when `taken` messages were, or as many as now."""
+        mail = self.recent.get(queue_id) or self.former.get(queue_id)
+        if mail is None or (self.taken if taken is None else taken) - mail.number >= RECENT:
+            return None
+        return mail
+
+    def lately(self) -> dict[bytes, Mail]:
+        """The last RECENT messages taken, and perhaps some before."""
+        return {**self.former, **self.recent}
 
     def follow(self, later: Queue) -> None:
         """Take over what a later piece of the log knows of this host."""
-        fresh = {id(mail): mail for mail in (*later.mails.values(), *later.recent.values())}
+        fresh = {id(mail): mail for mail in (*later.mails.values(), *later.lately().values())}
         for mail in fresh.values():
             mail.number += self.taken
         self.taken += later.taken
@@ -88,8 +96,9 @@ class Queue:
         self.levels.update(later.levels)
         for name, count in later.by_name.items():
             self.by_name[name] = self.by_name.get(name, 0) + count
-        self.recent.update(later.recent)
-        self._forget_former()
+        lately = {**self.lately(), **later.lately()}
+        self.former = {key: mail for key, mail in lately.items() if self.taken - mail.number < RECENT}
+        self.recent = {}
 
     def forget_oldest(self) -> None:
         """Give up what was abandoned before it reached the queue, then the oldest."""

@@ -10,8 +10,8 @@ from typing import BinaryIO, cast
 from mailctl.maillog.compressed import open_log
 from mailctl.maillog.journal import as_syslog
 
-BLOCK = 1 << 20
-"""Bytes read at once."""
+BLOCK = 1 << 18
+"""Bytes read at once: what fits into the cache of a processor is counted faster."""
 
 LONGEST_LINE = 8 << 20
 """Bytes; of a longer line only about so much is looked at, and it is counted once."""
@@ -51,20 +51,21 @@ def blocks_of_file(path: Path, start: int = 0, end: int | None = None) -> Iterat
 
 def blocks_of_stream(stream: BinaryIO, size: int | None = None) -> Iterator[bytes]:
     """The next `size` bytes of a stream, or all that follow; a last line without newline gets one."""
-    parts: list[bytes] = []
-    held = 0
     left = size
     while block := stream.read(BLOCK if left is None else min(BLOCK, left)):
-        left = None if left is None else left - len(block)
-        end = block.rfind(b"\n") + 1
-        if end:
-            yield as_syslog(b"".join([*parts, block[:end]]))
-            parts, held = [], 0
-        if held < LONGEST_LINE:
-            parts.append(block[end:])
-            held += len(block) - end
-    if held:
-        yield as_syslog(b"".join([*parts, b"\n"]))
+        if not block.endswith(b"\n"):
+            block += _rest_of_line(stream)
+        if left is not None:
+            left = max(0, left - len(block))
+        yield as_syslog(block)
+
+
+def _rest_of_line(stream: BinaryIO) -> bytes:
+    rest = stream.readline(LONGEST_LINE)
+    end = rest
+    while end and not end.endswith(b"\n"):
+        end = stream.readline(LONGEST_LINE)  # too long: its middle is not looked at
+    return rest if rest.endswith(b"\n") else rest + b"\n"
 
 
 def _blocks_of_lines(lines: Iterable[bytes | str]) -> Iterator[bytes]:

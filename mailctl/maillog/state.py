@@ -20,7 +20,7 @@ from mailctl.maillog.count import Counting
 from mailctl.maillog.position import Position
 from mailctl.maillog.queue import Mail, Origin, Queue
 from mailctl.maillog.stamps import Years
-from mailctl.maillog.tally import HourKey
+from mailctl.maillog.tally import MESSAGE, HourKey
 
 VERSION = 1
 
@@ -127,7 +127,8 @@ def _queue_data(queue: Queue) -> dict[str, Any]:
         "mails": {_text(key): _mail_data(mail) for key, mail in queue.mails.items()},
         # Those still in the queue are the same messages, and must be again.
         "recent": {
-            _text(key): None if queue.mails.get(key) is mail else _mail_data(mail) for key, mail in queue.recent.items()
+            _text(key): None if queue.mails.get(key) is mail else _mail_data(mail)
+            for key, mail in queue.lately().items()
         },
     }
 
@@ -140,14 +141,14 @@ def _queue_from(data: dict[str, Any]) -> Queue:
     queue.mails = {key.encode("latin-1"): _mail_from(mail) for key, mail in data["mails"].items()}
     for name, mail in data["recent"].items():
         key = name.encode("latin-1")
-        queue.recent[key] = queue.mails[key] if mail is None else _mail_from(mail)
+        queue.former[key] = queue.mails[key] if mail is None else _mail_from(mail)
     return queue
 
 
 def _mail_data(mail: Mail) -> list[Any]:
     hour = _text(mail.hour) if isinstance(mail.hour, bytes) else [mail.hour[0], _text(mail.hour[1])]
     deferred = None if mail.deferred is None else [_text(recipient) for recipient in mail.deferred]
-    return [mail.origin.value, mail.number, mail.active, _text(mail.sender), mail.size, hour, deferred]
+    return [mail.origin.value, mail.number, mail.active, _text(mail.sender), mail.size - MESSAGE, hour, deferred]
 
 
 def _mail_from(data: list[Any]) -> Mail:
@@ -155,7 +156,7 @@ def _mail_from(data: list[Any]) -> Mail:
     mail = Mail(Origin(origin), number)
     mail.active = active
     mail.sender = sender.encode("latin-1")
-    mail.size = size
+    mail.size = MESSAGE + size
     mail.hour = _hour_from(hour)
     mail.deferred = None if deferred is None else {recipient.encode("latin-1") for recipient in deferred}
     return mail

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mailctl.maillog.compressed import LogError
-from mailctl.maillog.count import Counting, by_hour
+from mailctl.maillog.count import Counting
 from mailctl.maillog.journal import as_syslog, cursor_of
+from mailctl.maillog.lines import by_hour, hour_length
 from mailctl.maillog.pieces import count_pieces
 from mailctl.maillog.position import Position, Reader
 from mailctl.maillog.report import Report
 from mailctl.maillog.source import BLOCK, Source, blocks_of, files_of
-from mailctl.maillog.stamps import BSD_HOUR, RFC3339_HOUR, Years, hour_of, in_order
+from mailctl.maillog.stamps import Years, hour_of, in_order
 from mailctl.maillog.state import State, locked
 from mailctl.maillog.summary import make_report
 from mailctl.maillog.window import Window
@@ -176,5 +177,5 @@ def _base_year(files: list[Path] | None) -> int:
     years = Years()
     for block in blocks_of(files or []):
         for lines in by_hour(block):
-            hour_of(lines[: RFC3339_HOUR if lines[:1].isdigit() else BSD_HOUR], years)
+            hour_of(lines[: hour_length(lines)], years)
     return years.base(_newest(files))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
+from itertools import starmap
 from math import ceil
+from operator import itemgetter
 
 from mailctl.maillog.count import Counting
 from mailctl.maillog.report import (
@@ -23,7 +25,7 @@ from mailctl.maillog.report import (
     Totals,
 )
 from mailctl.maillog.stamps import name_of_hour, parse_stamp
-from mailctl.maillog.tally import Counts, Sizes, Tally, add_count, add_sizes, by_domain
+from mailctl.maillog.tally import Counts, Sizes, Tally, add_count, add_counts, by_domain, parts
 
 NO_NAME = "<>"
 """Stands for the null sender, and for an address without a domain."""
@@ -42,7 +44,7 @@ def make_report(counting: Counting, newest: datetime, zone: tzinfo | None = None
     return Report(
         period=Period(*(parse_stamp(line, base + passed, zone) for passed, line in counting.ends)),
         lines=Lines(tally.lines, tally.lines - tally.unparsed, tally.unparsed),
-        totals=Totals(**tally.totals),
+        totals=Totals(**tally.all_totals()),
         by_hour=_hours(tally, base),
         senders=_sizes(tally.senders),
         sender_domains=_domains(tally.senders, tally.sender_domains),
@@ -71,22 +73,25 @@ def _text(name: bytes) -> str:
     return name.decode(errors="backslashreplace") or NO_NAME
 
 
-def _ordered(rows: Iterable[Row]) -> Rows:
-    return tuple(sorted((row for row in rows if row.messages > 0), key=lambda row: (-row.messages, row.name)))
+def _ordered(rows: Iterable[tuple[str, int, int]]) -> Rows:
+    """Name, messages, bytes: by messages, then by name."""
+    found = sorted(row for row in rows if row[1] > 0)
+    found.sort(key=itemgetter(1), reverse=True)
+    return tuple(starmap(Row, found))
 
 
 def _rows(counts: Mapping[bytes, int]) -> Rows:
-    return _ordered(Row(_text(name), count) for name, count in counts.items())
+    return _ordered((_text(name), count, 0) for name, count in counts.items())
 
 
 def _sizes(sizes: Sizes) -> Rows:
-    return _ordered(Row(_text(name), messages, size) for name, (messages, size) in sizes.items())
+    return _ordered((_text(name), *parts(total)) for name, total in sizes.items())
 
 
 def _domains(addresses: Sizes, domains: Sizes) -> Rows:
     sums: Sizes = {}
-    add_sizes(sums, domains)
-    add_sizes(sums, by_domain(addresses))
+    add_counts(sums, domains)
+    add_counts(sums, by_domain(addresses))
     return _sizes(sums)
 
 

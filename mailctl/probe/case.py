@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mailctl.probe.arena import Arena, Family, Transport
-from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
+from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError, UnprovedError
 from mailctl.probe.dialogue import Dialogue, Reply, Transcript
 from mailctl.probe.subject import MISSING, Subject
 from mailctl.spec.nodes import read_source
@@ -95,15 +95,15 @@ class Case:
             if step.mark == "<-":
                 reply = dialogue.reply()
                 if not re.match(_fill(step.text, self.patterns), str(reply), re.DOTALL):
-                    raise RefutedError(_complaint(last, reply, is_claim=position == len(self.steps) - 1))
+                    raise _complaint(last, reply, is_claim=position == len(self.steps) - 1)
                 continue
             last = _fill(step.text, names)
             dialogue.send(_bytes(last) if step.mark == "=>" else last.encode() + b"\r\n")
 
 
-def _complaint(said: str, reply: Reply, *, is_claim: bool) -> str:
-    prefix = "" if is_claim else "not proved: "
-    return f"{prefix}{said.partition(' ')[0] if len(said) > 80 else said} was answered {str(reply)!r}"
+def _complaint(said: str, reply: Reply, *, is_claim: bool) -> RefutedError:
+    note = f"{said.partition(' ')[0] if len(said) > 80 else said} was answered {str(reply)!r}"
+    return RefutedError(note) if is_claim else UnprovedError(f"not proved: {note}")
 
 
 def load_checks() -> tuple[Check, ...]:

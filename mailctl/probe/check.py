@@ -20,6 +20,10 @@ class RefutedError(Exception):
     """The claim does not hold; says what was seen instead."""
 
 
+class UnprovedError(RefutedError):
+    """The dialogue ended before it came to the claim; says how."""
+
+
 class DoubtError(Exception):
     """The claim holds, but something is worth a warning."""
 
@@ -37,21 +41,23 @@ class Attempt:
     def outcome(self) -> Outcome:
         transcript: Transcript = []
         started = time.monotonic()
-        verdict, note = self._judge(transcript)
-        return Outcome(self.where, verdict, note, tuple(transcript), time.monotonic() - started)
+        verdict, note, is_refuted = self._judge(transcript)
+        return Outcome(self.where, verdict, note, tuple(transcript), time.monotonic() - started, is_refuted)
 
-    def _judge(self, transcript: Transcript) -> tuple[Verdict, str]:
+    def _judge(self, transcript: Transcript) -> tuple[Verdict, str, bool]:
         try:
             self.run(transcript)
-        except (RefutedError, DialogueError, MailctlError) as error:
-            return Verdict.FAIL, str(error)
+        except RefutedError as error:
+            return Verdict.FAIL, str(error), not isinstance(error, UnprovedError)
+        except (DialogueError, MailctlError) as error:
+            return Verdict.FAIL, str(error), False
         except OSError as error:
-            return Verdict.FAIL, error.strerror or str(error)
+            return Verdict.FAIL, error.strerror or str(error), False
         except DoubtError as error:
-            return Verdict.WARN, str(error)
+            return Verdict.WARN, str(error), False
         except CannotTellError as error:
-            return Verdict.SKIP, str(error)
-        return Verdict.OK, ""
+            return Verdict.SKIP, str(error), False
+        return Verdict.OK, "", False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Version 6 of a protocol without a standard: that of libmilter, as Postfix's src/
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Iterator, Mapping
@@ -102,8 +103,10 @@ def _steps(message: bytes, client: str) -> Iterator[tuple[bytes, bytes]]:
     yield b"H", b"client.example\0"
     yield b"M", b"<sender@example.org>\0"
     yield b"R", b"<rcpt@example.com>\0"
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b": ")
+    for line in re.split(rb"\r\n(?![ \t])", head):
+        # Folded lines keep their fold, with a line feed, as smtpd hands them on.
+        name, _, value = line.replace(b"\r\n", b"\n").partition(b": ")
         yield b"L", name + b"\0" + value + b"\0"
     yield b"N", b""
-    yield b"B", body
+    if body:
+        yield b"B", body

@@ -6,13 +6,14 @@ and that with this process, however it ends. Ranges: RFC 2544, RFC 5737, RFC 384
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mailctl.errors import MailctlError, NeedsRootError, UnfitError
-from mailctl.host import LocalHost
+from mailctl.host import BackgroundProcess, LocalHost
 from mailctl.sandbox.launch import DIE_WITH_PARENT
 from mailctl.sandbox.namespaces import call_in_network_of
 from mailctl.sandbox.network import has_ipv6
@@ -41,9 +42,10 @@ def outside_of(host: LocalHost) -> Iterator[int]:
             "a probe from an outside address needs root", hint="run it with sudo, or from elsewhere with --target HOST"
         )
     _require_free(host)
-    holder = host.spawn([*DIE_WITH_PARENT, "unshare", "--net", "sleep", "infinity"])
+    with Path(os.devnull).open("wb") as nowhere:
+        holder = host.spawn([*DIE_WITH_PARENT, "unshare", "--net", "sleep", "infinity"], stderr=nowhere.fileno())
     try:
-        _wait_for_namespace(holder.pid)
+        _wait_for_namespace(holder)
         _connect(host, holder.pid)
         yield holder.pid
     finally:
@@ -58,10 +60,14 @@ def _require_free(host: LocalHost) -> None:
             raise UnfitError(f"this machine has a route into {network}, which is reserved for tests")
 
 
-def _wait_for_namespace(pid: int) -> None:
+def _wait_for_namespace(holder: BackgroundProcess) -> None:
     own = Path("/proc/self/ns/net").stat().st_ino
     until = time.monotonic() + START_TIMEOUT
-    while Path(f"/proc/{pid}/ns/net").stat().st_ino == own:
+    while Path(f"/proc/{holder.pid}/ns/net").stat().st_ino == own:
+        if holder.poll() is not None:
+            raise MailctlError(
+                "this machine gives no network namespace", hint="a container needs the right to make one"
+            )
         if time.monotonic() > until:
             raise MailctlError("the network namespace of the probe did not start")
         time.sleep(0.005)

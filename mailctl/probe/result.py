@@ -20,13 +20,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt of a check: `where` it was made (port, protocol, address family), its dialogue, how long it took."""
+    """One attempt of a check: `where` it was made (port, protocol, address family), its dialogue, how long it took.
+
+    `is_refuted` where the server showed that the claim is wrong; it may as well fail because it said nothing.
+    """
 
     where: str
     verdict: Verdict
     note: str = ""
     dialogue: tuple[str, ...] = ()
     seconds: float = 0.0
+    is_refuted: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {

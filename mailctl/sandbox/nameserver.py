@@ -65,6 +65,7 @@ class Nameserver:
 
     def _reply(self, query: dns.message.Message) -> dns.message.Message:
         reply = dns.message.make_response(query, recursion_available=True)
+        reply.flags |= dns.flags.AA  # it is every zone's server as well
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
         values = self._values(name, question.rdtype)

@@ -94,6 +94,11 @@ def missing_local_alias_targets(spec: Spec) -> Iterator[Problem]:
             yield from _missing(spec, path, target)
 
 
+def missing_report_target(spec: Spec) -> Iterator[Problem]:
+    if hosts_mail(spec) and spec.dns.reports:
+        yield from _missing(spec, ("dns", "reports"), spec.dns.reports)
+
+
 def missing_postmasters(spec: Spec) -> Iterator[Problem]:
     """Mail and bounces to an smtp-user go to the postmaster of its domain."""
     if not hosts_mail(spec):

@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from mailctl.errors import Origin
 from mailctl.spec.origins import NO_ORIGINS, Origins
@@ -22,6 +32,7 @@ from mailctl.spec.values import (
     ByteSize,
     DnsName,
     Domain,
+    Duration,
     FilePath,
     Flag,
     Host,
@@ -43,6 +54,7 @@ from mailctl.spec.values import (
     Setting,
 )
 
+SHORTEST_ROTATION = 30 * 86400  # seconds; a key outlives its use by a week or two
 SMALLEST_QUOTA = 2**20
 SMALLEST_MESSAGE_SIZE = 64 * 2**10
 
@@ -292,10 +304,25 @@ def _refuse_tiny_quota(quota: int) -> None:
 class Dkim(Record):
     """How mail from one domain is signed."""
 
-    selector: Selector = documented("The selector, RFC 6376 section 3.1.", "KeyTable, SigningTable")
+    selector: Selector = documented(
+        "The selector of its first key, RFC 6376 section 3.1; `mailctl dkim rotate` lets others follow.",
+        "KeyTable, SigningTable",
+    )
     bits: Annotated[Number, Field(ge=2048, le=4096)] = documented(
         "Length of the RSA key, 2048 to 4096 bits; made once and kept.", "the key file", default=2048
     )
+    rotate: Duration | None = documented(
+        "How long a key signs before `mailctl dkim rotate --auto` makes the next one; only by hand where not given.",
+        "nothing on the server",
+        default=None,
+    )
+
+    @field_validator("rotate")
+    @classmethod
+    def _outlives_a_rotation(cls, rotate: int | None) -> int | None:
+        if rotate is not None and rotate < SHORTEST_ROTATION:
+            raise ValueError("a rotation takes two weeks; write 30d or more")
+        return rotate
 
 
 class DomainRecord(Record):

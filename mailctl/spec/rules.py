@@ -14,10 +14,11 @@ from mailctl.spec.mail_rules import (
     missing_catch_all_targets,
     missing_local_alias_targets,
     missing_postmasters,
+    missing_report_target,
     missing_senders,
     missing_targets,
 )
-from mailctl.spec.model import MailboxKind, Role, Spec
+from mailctl.spec.model import MailboxKind, MtaSts, Role, Spec
 from mailctl.spec.nodes import MOST_PROBLEMS
 from mailctl.spec.route_rules import (
     diverted_domains,
@@ -113,6 +114,12 @@ def hostname_is_hosted(spec: Spec) -> Iterator[Problem]:
         yield _warning(spec, ("domains", spec.server.hostname), message, hint)
 
 
+def policy_without_a_trusted_certificate(spec: Spec) -> Iterator[Problem]:
+    if spec.dns.mta_sts is MtaSts.ENFORCE and spec.tls.self_signed:
+        message = "senders will not deliver to a self-signed certificate"
+        yield _warning(spec, ("dns", "mta_sts"), message, "use testing, or a certificate they trust")
+
+
 def sni_of_own_name(spec: Spec) -> Iterator[Problem]:
     if spec.server.hostname in spec.tls.sni:
         path = ("tls", "sni", spec.server.hostname)
@@ -136,6 +143,7 @@ CONFLICT_RULES: tuple[Rule, ...] = (
     quotas_that_do_not_fit,
     hostname_is_hosted,
     sni_of_own_name,
+    policy_without_a_trusted_certificate,
 )
 ABSENCE_RULES: tuple[Rule, ...] = (
     missing_passwords,
@@ -144,6 +152,7 @@ ABSENCE_RULES: tuple[Rule, ...] = (
     missing_senders,
     missing_local_alias_targets,
     missing_postmasters,
+    missing_report_target,
     unknown_relays,
     unused_relays,
 )

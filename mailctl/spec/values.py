@@ -36,6 +36,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
 
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -190,6 +192,20 @@ def _size_of(text: str) -> int:
     if size >= 2**62:
         raise ValueError(f"{text!r} is larger than any disk; write less than 4194304T")
     return size
+
+
+def parse_duration(text: Any) -> int:
+    """Seconds from `90s`, `30m`, `12h`, `180d`, `26w`.
+
+    Raises:
+        ValueError: another spelling.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = _DURATION.fullmatch(_text(text, "a duration"))
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration; write a number with s, m, h, d or w, such as '180d'")
+    return int(match[1]) * _SECONDS[match[2]]
 
 
 def format_size(size: int) -> str:
@@ -431,6 +447,7 @@ AliasTarget = Annotated[str, _typed(parse_alias_target, "localpart or address", 
 SenderPattern = Annotated[str, _typed(parse_sender_pattern, "address or @domain", "@news.example.org")]
 RecipientPattern = Annotated[str, _typed(parse_recipient_pattern, "address, domain or .domain", "outlook.com")]
 ByteSize = Annotated[int, _typed(parse_size, "size", "5G", "string", "integer")]
+Duration = Annotated[int, _typed(parse_duration, "duration", "180d", "string", "integer")]
 Flag = Annotated[bool, _typed(parse_flag, "true or false", True, "boolean")]
 Number = Annotated[int, _typed(parse_number, "whole number", 80, "integer")]
 Network = Annotated[str, _typed(parse_network, "network", "10.1.0.0/24")]

@@ -53,8 +53,9 @@ class World:
         question = query.question[0]
         name, rdtype = question.name, question.rdtype
         text = name.to_text(omit_final_dot=True).lower()
-        self.asked.append((text, rdtype.name, transport))
-        fault = next((self._faults[key] for key in (f"{text} {rdtype.name}", text, "*") if key in self._faults), "")
+        kind = dns.rdatatype.to_text(rdtype)
+        self.asked.append((text, kind, transport))
+        fault = next((self._faults[key] for key in (f"{text} {kind}", text, "*") if key in self._faults), "")
         if fault == "silent":
             return None
         if fault == "garbage":

@@ -113,6 +113,19 @@ def test_a_failure_that_stays_is_silent_and_still_a_failure(folder: Path, machin
     assert (done.stdout, done.returncode) == ("", ExitCode.FAILED)
 
 
+def test_what_nobody_can_tell_is_not_gone(folder: Path, machine: Machine) -> None:
+    with world(machine, BAD_MX) as asking:
+        run(folder, "check", *asking, "--changes-only")
+    with world(machine, faults={"*": "refused"}) as asking:
+        unknown = run(folder, "check", *asking, "--changes-only")
+    with world(machine, BAD_MX) as asking:
+        again = run(folder, "check", *asking, "--changes-only")
+    assert "gone" not in unknown.stdout
+    assert "unknown example.org  refused" in unknown.stdout
+    assert "mx-private" not in again.stdout
+    assert "gone    example.org  refused" in again.stdout
+
+
 def test_a_state_file_that_is_torn_makes_everything_new(folder: Path, machine: Machine) -> None:
     with world(machine, FOREIGN_MX) as asking:
         run(folder, "check", *asking, "--changes-only")

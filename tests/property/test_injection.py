@@ -54,7 +54,7 @@ BASE: dict[str, Any] = {
     "domains": {
         "qdomainq.example": {
             "quota": "66666666666",
-            "dkim": {"selector": "qselectorq", "bits": "2048"},
+            "dkim": {"selector": "qselectorq", "bits": "2048", "rotate": "180d"},
             "mailboxes": {
                 "qfirstq": {"password": {"hash": HASH + "first"}},
                 "qboxq": {"password": {"file": "box"}, "quota": "4444444444", "send_as": ["qsendasq"]},

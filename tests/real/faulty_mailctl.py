@@ -61,6 +61,7 @@ FAULTS: dict[str, tuple[PurePosixPath, Fault]] = {
     "submission in clear": (MASTER_CF, with_text("smtpd_tls_security_level=encrypt", "smtpd_tls_security_level=may")),
     "missing table": (MAIN_CF, with_line("virtual_alias_maps = cdb:/etc/postfix/nowhere")),
     "bad number": (MAIN_CF, with_line("smtpd_hard_error_limit = many")),
+    "bad number of the queue": (MAIN_CF, with_line("qmgr_message_recipient_limit = many")),
     "bad level": (MAIN_CF, with_line("smtp_tls_security_level = sometimes")),
     "no such daemon": (MASTER_CF, with_text("  qmgr\n", "  qmgrr\n")),
     "group may write": (MAIN_CF, with_mode(0o664)),

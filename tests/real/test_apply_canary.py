@@ -36,6 +36,7 @@ FOUND = {
     "submission in clear": "auth.no-mail-in-clear",
     "missing table": "/etc/postfix/nowhere",
     "bad number": "bad numerical configuration",
+    "bad number of the queue": "postfix/qmgr: fatal: bad numerical configuration",
     "bad level": "sometimes",
     "no such daemon": "qmgrr",
     "group may write": "group or other writable",
@@ -89,6 +90,33 @@ def test_a_fault_that_only_a_running_server_shows_never_goes_live(lab: Lab, faul
     assert state(lab) == before
     assert len(lab.sandbox.messages()) == sent, "a message of the canary reached the world outside of it"
     assert lab.mailctl("status").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        ("open relay", "live server: relay.stranger: RCPT TO"),
+        ("submission in clear", "live server: auth.no-mail-in-clear"),
+        ("anybody is anybody", "live server: identity.tables: submission lacks"),
+        # Mail is accepted, and stays in the queue for ever.
+        ("bad number of the queue", "mail log: postfix/qmgr: fatal: bad numerical configuration"),
+    ],
+)
+def test_a_fault_that_went_live_is_put_back_at_once(lab: Lab, fault: str, found: str) -> None:
+    before = files(lab)
+    done = apply_with(lab, fault, "--no-canary")
+    said = done.stderr.decode()
+    assert done.returncode == 1, said
+    assert found in said
+    assert "the old configuration is back and serves" in said
+    assert files(lab) == before
+    assert "mailctl-probe" not in lab.run("ip", "link")
+    assert lab.mailctl("status").returncode == 0
+    assert lab.send("stranger@partner.example", "x@elsewhere.example").replies["x@elsewhere.example"].code == 554
+
+
+def files(lab: Lab) -> str:
+    return lab.run("sh", "-c", "find /etc/postfix /etc/dovecot /etc/opendkim* -type f | sort | xargs sha256sum")
 
 
 def test_a_sound_change_passes_and_the_history_says_so(lab: Lab) -> None:
@@ -185,3 +213,17 @@ def test_an_edit_by_hand_while_the_canary_lives_is_not_lost(changed: Lab) -> Non
     assert "/etc/postfix/main.cf changed while the apply was being made ready" in done.stderr.decode()
     assert lab.run("tail", "-n1", "/etc/postfix/main.cf") == "# by hand\n"
     assert lab.mailctl("-f", str(lab.spec_file), "apply", "-y", "--overwrite", "--no-canary").returncode == 0
+
+
+def test_an_apply_asks_no_network(changed: Lab) -> None:
+    """With a world that says nothing, DNS included, it comes to the same end."""
+    lab = changed
+    lab.spec_file.write_text(lab.spec_file.read_text().replace("message_size: 40M", "message_size: 20M"))
+    os.kill(lab.sandbox.supervisor.pid, signal.SIGSTOP)
+    try:
+        done = lab.mailctl("-f", str(lab.spec_file), "apply", "-y")
+    finally:
+        os.kill(lab.sandbox.supervisor.pid, signal.SIGCONT)
+    assert done.returncode == 0, done.stderr
+    assert "The canary passed" in done.stderr
+    assert "it gave strangers no answer to judge" in done.stderr or "warning" not in done.stderr

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons import smtpd
 from mailctl.maillog.daemons.service import common
+from mailctl.maillog.lines import Row
 from mailctl.maillog.queue import Origin
 
 if TYPE_CHECKING:
@@ -68,3 +69,8 @@ def action(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     if word in (b"reject", b"milter-reject", b"discard", b"milter-discard"):
         counting.queue.mails.pop(queue_id, None)
     return True
+
+
+def row_of_message_id(counting: Counting, row: Row) -> bool:
+    """Only of a message that somebody brought in; the text is needed for others."""
+    return row[2] in counting.queue.mails and not row[8]

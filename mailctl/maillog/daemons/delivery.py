@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.service import common, general
+from mailctl.maillog.lines import Row
 from mailctl.maillog.queue import Mail
-from mailctl.maillog.tally import BOUNCED, DEFERRED, ELSEWHERE, add_count, domain_of
+from mailctl.maillog.tally import BOUNCED, DEFERRED, DELIVERED, ELSEWHERE, add_count, domain_of
 
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting, Handler
@@ -28,7 +29,6 @@ _QUEUED_AS = re.compile(rb"queued as (\w{6,})")
 _FORWARDED_AS = re.compile(rb" \(forwarded as (\w+)\)")
 _SAID = re.compile(rb"host \S+ (?:said|refused to talk to me): (.*?)(?: \(in reply to [^()]*\))?", re.DOTALL)
 _TLS = re.compile(rb"(\w+) TLS connection (?:established|reused) to ([^ ]+): (\S+ with cipher .*)", re.DOTALL)
-_FORWARDED = re.compile(rb" \(forwarded as ")
 _KNOWN = (
     *(
         b"connect to ",
@@ -57,14 +57,18 @@ def smtp(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     if queue_id:
         return delivery(counting, smtp, queue_id, text)
     if b"TLS connection" in text[:40] and (tls := _TLS.fullmatch(text)):
-        level, relay, protocol = tls.groups()
-        add_count(counting.tally.tls_outbound, level + b" " + protocol)
-        if counting.queue.levels.get(relay) != level:
-            set_level(counting, relay, level)
-            if not counting.first:
-                counting.put_off(set_level, relay, level)
-        return True
+        return tls_outbound(counting, *tls.groups())
     return common(counting, smtp, queue_id, text) or text.startswith(_KNOWN)
+
+
+def tls_outbound(counting: Counting, level: bytes, relay: bytes, protocol: bytes) -> bool:
+    """`protocol` with the cipher and keys that follow it."""
+    add_count(counting.tally.tls_outbound, level + b" " + protocol)
+    if counting.queue.levels.get(relay) != level:
+        set_level(counting, relay, level)
+        if not counting.first:
+            counting.put_off(set_level, relay, level)
+    return True
 
 
 def set_level(counting: Counting, relay: bytes, level: bytes) -> bool:
@@ -89,12 +93,17 @@ def delivery(counting: Counting, handler: Handler, queue_id: bytes, text: bytes)
             add_count(counting.tally.dsn, match[5])
             counting.link_made_here(forwarded[1])
             return True
-        place = text.find(b"queued as ", match.end())
-        if place > 0 and (hop := _QUEUED_AS.match(text, place)):
-            counting.link_hop(hop[1])
+        link_hop(counting, text[match.end() :])
     elif match[6] not in _STATUSES:
         return False
     return attempt(counting, handler is smtp, queue_id, text, match)
+
+
+def link_hop(counting: Counting, reply: bytes) -> None:
+    """The next host names the queue id that it gave to the message; that host may be this one."""
+    place = reply.find(b"queued as ")
+    if place >= 0 and (hop := _QUEUED_AS.match(reply, place)):
+        counting.link_hop(hop[1])
 
 
 def attempt(counting: Counting, by_smtp: bool, queue_id: bytes, text: bytes, match: re.Match[bytes]) -> bool:
@@ -104,11 +113,11 @@ def attempt(counting: Counting, by_smtp: bool, queue_id: bytes, text: bytes, mat
         if mail is None:
             return True
     to, _, relay, delay, dsn, status = match.groups()
-    tally = counting.tally
-    tally.dsn[dsn] = tally.dsn.get(dsn, 0) + 1
     if status == b"sent":
-        sent(counting, mail, by_smtp, to, relay, delay)
-    elif status in _FAILURES:
+        sent(counting, mail, by_smtp, to, relay, delay, dsn)
+        return True
+    add_count(counting.tally.dsn, dsn)
+    if status in _FAILURES:
         _FAILURES[status](counting, mail, to, text[match.end() :], by_smtp, relay)
     return True
 
@@ -123,26 +132,21 @@ def late_local(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     return match is not None and attempt(counting, False, queue_id, text, match)
 
 
-def sent(counting: Counting, mail: Mail, by_smtp: bool, to: bytes, relay: bytes, delay: bytes) -> None:
-    counting.delivered(mail)
-    tally = counting.tally
-    if entry := tally.recipients.get(to):
-        entry[0] += 1
-        entry[1] += mail.size
-    else:
-        tally.recipients[to] = [1, mail.size]
+def sent(counting: Counting, mail: Mail, by_smtp: bool, to: bytes, relay: bytes, delay: bytes, dsn: bytes) -> None:
+    # Calls no helpers: counting spends a good part of its time in these lines.
+    counting.hour_counts[DELIVERED] += 1
+    tally, queue, size = counting.tally, counting.queue, mail.size
+    tally.dsn[dsn] = tally.dsn.get(dsn, 0) + 1
+    recipients = tally.recipients
+    recipients[to] = recipients.get(to, 0) + size
     domain = to[to.rfind(b"@") + 1 :]
-    level = counting.queue.levels.get(relay, counting.queue.no_level) if by_smtp else ELSEWHERE
+    level = queue.levels.get(relay, queue.no_level) if by_smtp else ELSEWHERE
     routes = tally.routes.get(level)
     if routes is None:
         routes = tally.routes[level] = {}
-    route = b"%s>, relay=%s, delay=%s" % (domain, relay, delay)
-    if entry := routes.get(route):
-        entry[0] += 1
-        entry[1] += mail.size
-    else:
-        routes[route] = [1, mail.size]
-    if by_smtp and mail.deferred is not None and to in mail.deferred:
+    route = (domain, relay, delay)
+    routes[route] = routes.get(route, 0) + size
+    if mail.deferred is not None and by_smtp and to in mail.deferred:
         add_count(tally.remote_retried, domain.lower())
 
 
@@ -199,3 +203,42 @@ _FAILURES = {
     b"force-expired": expired,
 }
 _STATUSES = {b"deliverable", b"undeliverable", *_FAILURES}
+
+
+def row_of_smtp(counting: Counting, row: Row) -> bool:
+    _, _, queue_id, _, to, relay, delay, dsn, rest = row
+    mail = counting.queue.mails.get(queue_id)
+    if mail is None or not dsn or not rest.startswith(b"status=sent (") or rest.startswith(b"(forwarded as ", 12):
+        return _other_row(counting, smtp, row)
+    if b"queued as " in rest:
+        link_hop(counting, rest)
+    sent(counting, mail, True, to, relay, delay, dsn)
+    return True
+
+
+def row_of_local(counting: Counting, row: Row) -> bool:
+    _, _, queue_id, _, to, relay, delay, dsn, rest = row
+    mail = counting.queue.mails.get(queue_id)
+    if mail is None or not dsn or not rest.startswith(b"status=sent (") or rest.startswith(b"(forwarded as ", 12):
+        return _other_row(counting, local, row)
+    if b"queued as " in rest:
+        link_hop(counting, rest)
+    sent(counting, mail, False, to, relay, delay, dsn)
+    return True
+
+
+def _other_row(counting: Counting, handler: Handler, row: Row) -> bool:
+    _, _, queue_id, _, to, relay, delay, dsn, rest = row
+    if not queue_id or not dsn:
+        return False
+    text = b"to=<%s>, relay=%s, delay=%s, dsn=%s, %s" % (to, relay, delay, dsn, rest)
+    return delivery(counting, handler, queue_id, text)
+
+
+def row_of_tls(counting: Counting, row: Row) -> bool:
+    _, _, queue_id, level, _, _, _, _, rest = row
+    where, _, protocol = rest.rpartition(b": ")
+    start = b" TLS connection established to "
+    if queue_id or not where.startswith(start) or b" with cipher " not in protocol:
+        return False
+    return tls_outbound(counting, level, where[len(start) :], protocol)

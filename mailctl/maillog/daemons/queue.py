@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.delivery import local
 from mailctl.maillog.daemons.service import common
+from mailctl.maillog.lines import Row
 
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting
 
-_ACTIVE = re.compile(rb"from=<([^>\"]*|.*)>, size=(\d+), nrcpt=\d+ \(queue active\)", re.DOTALL)
+_ACTIVE = re.compile(rb"from=<([^>\"]*|.*)>, size=(\d{1,18}), nrcpt=\d+ \(queue active\)", re.DOTALL)
+_FEW_RECIPIENTS = frozenset(b"nrcpt=%d (queue active)" % number for number in range(1, 100))
 _EXPIRED = re.compile(rb"from=<.*>, status=(?:force-)?expired, ", re.DOTALL)
 _NOTICE = re.compile(rb"(sender|postmaster) (non-delivery|delivery status|delay|delivery) notification: (\w+)")
 _QMGR_KNOWN = (b"skipped, still being delivered", b"placed on hold", b"canceled")
@@ -86,4 +88,23 @@ def summed(counting: Counting, name: bytes, count: bytes) -> bool:
         return True
     total = name.decode()
     counting.totals[total] += max(0, int(count) - counting.queue.by_name.pop(total, 0))
+    return True
+
+
+def row_of_active(counting: Counting, row: Row) -> bool:
+    _, _, queue_id, _, sender, size, _, _, rest = row
+    mail = counting.queue.mails.get(queue_id)
+    if mail is None or rest not in _FEW_RECIPIENTS or not size.isdigit() or len(size) > 18:
+        return False
+    counting.activate(mail, sender, int(size))
+    return True
+
+
+def row_of_removed(counting: Counting, row: Row) -> bool:
+    queue_id = row[2]
+    if row[8] or not queue_id:
+        return False
+    if counting.queue.mails.pop(queue_id, None) is None:
+        return removed(counting, queue_id, b"removed")
+    counting.totals["removed"] += 1
     return True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PROGRAMS = (
     *(b"master", b"anvil", b"scache", b"trivial-rewrite", b"proxymap", b"proxywrite", b"verify", b"tlsmgr", b"flush"),
     *(b"showq", b"postdrop", b"sendmail", b"postqueue", b"postfix-script", b"postlog", b"postlogd", b"postalias"),
-    *(b"postmap", b"postconf", b"postfix", b"spawn", b"qmqpd", b"nqmgr", b"tlsproxy", b"smtp-sink", b"postmulti"),
+    *(b"postmap", b"postconf", b"postfix", b"spawn", b"qmqpd", b"smtp-sink", b"postmulti"),
     *(b"postkick", b"postlock", b"postcat", b"aliases", b"set-permissions", b"postmulti-script", b"post-install"),
 )
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.service import common, general
+from mailctl.maillog.lines import Row
 from mailctl.maillog.queue import Origin
 from mailctl.maillog.tally import REJECTED, add_count
 
@@ -34,7 +35,7 @@ _KNOWN_OF_MESSAGE = (
     ),
 )
 _FAILED_LOGIN = re.compile(rb"warning: (\S+?)\[([^]]*)\]: SASL (\S{1,40}) authentication failed:?")
-_LOGIN = re.compile(rb"client=.*?, sasl_method=[^,]*, sasl_username=([^,]*)", re.DOTALL)
+_LOGIN = re.compile(rb", sasl_method=[^,]*, sasl_username=([^,]*)")
 _CLIENT = re.compile(rb"(?:[^\s[]*\[([^]\s]*)\]|\[([^]\s]*)\]:\d+|(\S*))")
 _REPLY = re.compile(rb"([245]\d\d) (?:([245]\.\d{1,3}\.\d{1,3}) )?(.*)", re.DOTALL)
 _ENHANCED = re.compile(rb"([245]\.\d{1,3}\.\d{1,3}) (.*)", re.DOTALL)
@@ -44,14 +45,14 @@ _TLS = b"TLS connection established from "
 def smtpd(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     if queue_id:
         if text.startswith(b"client="):
-            return client(counting, queue_id, text)
+            return client(counting, queue_id, text[6:])
         return action(counting, b"smtpd", text) or text.startswith(_KNOWN_OF_MESSAGE)
     if text.startswith(b"connect from "):
         counting.totals["connections"] += 1
         return True
     if text.startswith(b"disconnect from "):
         return True
-    if text.startswith(b"Anonymous TLS connection est") or _TLS in text[:80]:
+    if _TLS in text[:80]:
         return tls_inbound(counting, text)
     if text.startswith(b"NOQUEUE: "):
         return action(counting, b"smtpd", text[9:]) or text[9:].startswith(_KNOWN_OF_MESSAGE)
@@ -62,11 +63,12 @@ def smtpd(counting: Counting, queue_id: bytes, text: bytes) -> bool:
 
 
 def client(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    """`text` begins after the word: `=name[address], sasl_method=...`."""
     origin = Origin.RECEIVED
     if b", " in text:
         if b", orig_queue_id=" in text or b", orig_client=" in text:
             origin = Origin.REINJECTED
-        if login := _LOGIN.match(text):
+        if login := _LOGIN.search(text):
             counting.totals["sasl_logins"] += 1
             add_count(counting.tally.sasl_users, login[1])
     if text.startswith(counting.queue.own_client):
@@ -77,8 +79,11 @@ def client(counting: Counting, queue_id: bytes, text: bytes) -> bool:
 
 def tls_inbound(counting: Counting, text: bytes) -> bool:
     """Counts by what follows the client: protocol, cipher and keys."""
-    add_count(counting.tally.tls_inbound, text[text.rfind(b": ") + 2 :])
-    return b" with cipher " in text
+    protocol = text[text.rfind(b": ") + 2 :]
+    if b" with cipher " not in protocol:
+        return False
+    add_count(counting.tally.tls_inbound, protocol)
+    return True
 
 
 def pickup(counting: Counting, queue_id: bytes, text: bytes) -> bool:
@@ -137,3 +142,37 @@ def reason(reply: bytes) -> bytes:
     if about := _OBJECT.match(reply):
         reply = reply[about.end() :]
     return reply.partition(b"; ")[0].partition(b", [")[0]
+
+
+def row_of_connect(counting: Counting, row: Row) -> bool:
+    if row[2] or not row[8].startswith(b" from "):
+        return False
+    counting.totals["connections"] += 1
+    return True
+
+
+def row_of_disconnect(counting: Counting, row: Row) -> bool:
+    return not row[2] and row[8].startswith(b" from ")
+
+
+def row_of_client(counting: Counting, row: Row) -> bool:
+    queue_id, rest = row[2], row[8]
+    if not queue_id or not rest.startswith(b"="):
+        return False
+    queue = counting.queue
+    if b"," in rest or rest.startswith(queue.own_client):
+        return client(counting, queue_id, rest)
+    queue.take(queue_id, Origin.RECEIVED)
+    return True
+
+
+def row_of_tls(counting: Counting, row: Row) -> bool:
+    rest = row[8]
+    if row[2] or not rest.startswith(b" TLS connection established from "):
+        return False
+    inbound = counting.tally.tls_inbound
+    protocol = rest[rest.rfind(b": ") + 2 :]
+    if protocol in inbound:
+        inbound[protocol] += 1
+        return True
+    return tls_inbound(counting, rest)

@@ -30,7 +30,7 @@ MAIL_PACKAGES = (
     *("opendkim", "opendkim-tools", "openssl", "python3-venv"),
 )
 # In no image, but a host can install them.
-MORE_PACKAGES = ("postfix-doc", "cron", "logrotate", "prometheus-node-exporter", "swaks", "strace")
+MORE_PACKAGES = ("postfix-doc", "cron", "logrotate", "prometheus-node-exporter", "python3-apt", "swaks", "strace")
 
 REPOSITORY = "/srv/packages"  # in the host
 SOURCES = f"deb [trusted=yes] file:{REPOSITORY} ./\n"

@@ -8,7 +8,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from mailctl.apply.canary import Rehearsal, complaints
+from mailctl.apply.canary import Rehearsal
+from mailctl.apply.findings import complaints
+from mailctl.apply.live_log import breakdowns, service_lines
 from mailctl.errors import BusyError, MailctlError
 from mailctl.plan.model import Plan
 from mailctl.plan.stored import read_meta
@@ -89,7 +91,7 @@ def test_a_generation_from_before_there_were_canaries_is_read(server: Server) ->
     ],
 )
 def test_a_complaint_of_a_service_counts(line: str, said: str | None) -> None:
-    found = complaints(f"{STAMP} {line}\n{STAMP} {line}\n")
+    found = complaints(service_lines(f"{STAMP} {line}\n{STAMP} {line}\n"))
     assert [problem.message for problem in found] == [said or line.replace("[9]", "")]
 
 
@@ -100,9 +102,35 @@ def test_a_complaint_of_a_service_counts(line: str, said: str | None) -> None:
         "postfix/smtpd[9]: warning: Illegal address syntax from x[2001:db8:1bbf::100] in RCPT command: <victim@?>",
         "postfix/smtpd[9]: NOQUEUE: reject: RCPT from x[198.19.4.7]: 554 5.7.1 <warning: x@y>: Relay access denied",
         "postfix/master[9]: daemon started -- version 3.7.11, configuration /etc/postfix",
+        "opendkim[9]: WARNING: symbol 'i' not available",
         "dovecot: imap-login: Disconnected: Connection closed (no auth attempts in 0 secs)",
         "postfix/cleanup[9]: 4F: message-id=<warning: fatal: x@client.example>",
     ],
 )
 def test_what_a_client_of_the_probe_does_is_no_complaint(line: str) -> None:
-    assert complaints(f"{STAMP} {line}\n") == []
+    assert not list(complaints(service_lines(f"{STAMP} {line}\n")))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Nov 25 14:00:00 mx1 postfix/qmgr[9]: fatal: bad numerical configuration: x = many",
+        "2026-11-25T14:00:00+0000 mx1 postfix/master[9]: warning: /usr/lib/postfix/sbin/smtpd: bad command startup",
+        f"{STAMP} dovecot: master: Fatal: execv failed",
+    ],
+)
+def test_a_service_that_cannot_go_on_says_so_in_the_live_log(line: str) -> None:
+    assert [problem.message in line.replace("[9]", "") for problem in breakdowns(service_lines(line))] == [True]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{STAMP} postfix/smtpd[9]: warning: hostname x does not resolve to address 203.0.113.7",
+        f"{STAMP} postfix/smtpd[9]: NOQUEUE: reject: RCPT from x[203.0.113.7]: 554 <postfix/x[1]: fatal: >: no",
+        f"{STAMP} postfix/smtpd[9]: improper command pipelining after EHLO from x[192.0.2.7]: postfix/x[1]: fatal",
+        "postfix/x[1]: fatal: a line without a stamp",
+    ],
+)
+def test_nothing_a_stranger_says_takes_an_apply_back(line: str) -> None:
+    assert not list(breakdowns(service_lines(line)))

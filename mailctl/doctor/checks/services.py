@@ -1,0 +1,39 @@
+"""Whether the daemons of the generation that serves run, and no apply was left unfinished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mailctl.apply.status import Status, read_status
+from mailctl.components.registry import COMPONENTS
+from mailctl.components.service import has_systemd
+from mailctl.doctor.model import Finding, Patient, fail, ok, warn
+
+
+def look(patient: Patient) -> Iterator[Finding]:
+    found = read_status(patient.host, patient.target)
+    if found.number is None:
+        yield fail("generation", "nothing was applied yet", "mailctl apply")
+        return
+    if found.unfinished:
+        yield _unfinished(found)
+    for service in found.services:
+        if service.pid is None:
+            yield fail(service.name, f"{service.name} does not run", _start(patient, service.name))
+    if all(service.pid for service in found.services):
+        names = ", ".join(f"{service.name} {service.version}" for service in found.services)
+        yield ok("generation", f"generation {found.number}: {names} run")
+
+
+def _unfinished(found: Status) -> Finding:
+    if found.deadline is not None:
+        return warn("apply", f"{found.unfinished} waits for its confirmation, or is undone", "mailctl confirm")
+    return fail("apply", f"{found.unfinished} was interrupted", "mailctl recover")
+
+
+def _start(patient: Patient, name: str) -> str:
+    daemons = (component.daemon(patient.target) for component in COMPONENTS if name == component.NAME)
+    unit = next((daemon.unit for daemon in daemons if daemon), name.lower())
+    if has_systemd(patient.host):
+        return f"systemctl start {unit}; journalctl -u {unit} says why"
+    return f"start {unit.removesuffix('.service').partition('@')[0]}; the mail log says why"
