@@ -17,9 +17,12 @@ demo: install  ## One YAML file becomes a private mail server that receives, sig
 test: install  ## Every test, real servers in private namespaces included
 	$(PYTEST) -n 4 --dist loadfile
 
-long: install  ## What takes half an hour: 100,000 hostile values, every fault in the canary
+long: install  ## What takes an hour: 100,000 hostile values, every fault in the canary, 100 applies under load, 1,000 in a row, other tools
 	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py
 	MAILCTL_CANARY_FAULTS=all $(PYTEST) tests/real/test_apply_canary.py
+	MAILCTL_LOAD_APPLIES=100 $(PYTEST) -s tests/real/test_apply_under_load.py
+	MAILCTL_APPLIES=1000 $(PYTEST) tests/crash/test_bounds.py
+	MAILCTL_PEERS=full $(PYTEST) tests/real/test_probe_peers.py
 
 crash: install  ## Kill apply and rollback at every system call that changes something; takes half an hour
 	MAILCTL_CRASH_SWEEP=full $(PYTEST) tests/crash

@@ -64,7 +64,12 @@ class Journal:
 
     def end(self) -> None:
         """Nothing is left to undo or finish."""
-        self._host.remove(self._path)
+        try:
+            self._host.remove(self._path)
+        except OSError:
+            # Gone, but perhaps not for good. Where a power cut brings it back, ending it once more does no harm.
+            if self._host.stat(self._path) is not None:
+                raise
 
     def steps(self, step: Step) -> Iterator[dict[str, Any]]:
         """The facts of every `step` so far, oldest first."""

@@ -26,7 +26,9 @@ PACKAGES = {
     "lmtp": "dovecot-lmtpd",
     "opendkim": "opendkim opendkim-tools",
     "openssl": "openssl",
+    "ss": "iproute2",
 }
+OWN_PROGRAMS = ("ss",)
 SPARE_BYTES = 16 * 2**20
 # Each new byte is written at most this often: staged, beside its place, in the history, as an indexed table.
 COPIES = 4
@@ -70,7 +72,7 @@ def _missing_programs(host: Host, spec: Spec) -> Iterator[Problem]:
     if not host.is_live():
         return
     wanted = (each for component in registry.enabled_components(spec) for each in component.required_programs(spec))
-    for program in _unique(wanted):
+    for program in _unique((*OWN_PROGRAMS, *wanted)):
         if host.find_program(program) is None:
             package = PACKAGES.get(program.rpartition("/")[2], "")
             yield _unfit(f"the program {program!r} is not installed", f"apt-get install {package}" if package else "")

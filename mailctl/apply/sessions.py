@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+import re
 
 from mailctl.host import Host
 from mailctl.plan.model import Plan
 from mailctl.target import Target
 from mailctl.tree import RenderedFile
 
-PROC = PurePosixPath("/proc")
-SUBMISSION_SERVICES = ("submission", "submissions", "smtps", "587", "465")
+SUBMISSION_PORTS = (587, 465)
+
+# `... users:(("smtpd",pid=7,fd=9))`, ss(8)
+_SESSION = re.compile(r'"smtpd",pid=(\d+),')
 
 
 def removed_logins(plan: Plan, target: Target) -> list[str]:
@@ -33,22 +34,18 @@ def end_sessions(host: Host, logins: list[str]) -> None:
     for login in logins:
         # Its exit status only says whether there was a session.
         host.run(["doveadm", "kick", "--", login])
-    for pid in _submission_processes(host):
+    for pid in _processes_in_session(host):
         host.terminate(pid)
 
 
-def _submission_processes(host: Host) -> Iterator[int]:
-    for name in host.list_directory(PROC):
-        if not name.isdigit():
-            continue
-        words = (host.read(PROC / name / "cmdline") or b"").decode(errors="replace").split("\0")
-        if words[0].rpartition("/")[2] == "smtpd" and _service(words) in SUBMISSION_SERVICES:
-            yield int(name)
+def _processes_in_session(host: Host) -> list[int]:
+    """Those with a client. An idle one has no session to end, and leaves after the reload by itself.
 
-
-def _service(words: list[str]) -> str:
-    """The name after `-n`, which the master gives every process it starts; smtpd(8), master(5)."""
-    return words[words.index("-n") + 1] if "-n" in words[:-1] else ""
+    Where one is killed that had no client yet, the master takes the whole service for broken and stops it for a minute.
+    """
+    ports = " or ".join(f"sport = :{port}" for port in SUBMISSION_PORTS)
+    done = host.run(["ss", "-Hntp", "state", "established", f"( {ports} )"])
+    return sorted({int(pid) for pid in _SESSION.findall(done.stdout.decode(errors="replace"))})
 
 
 def _logins(file: RenderedFile | None) -> set[str]:

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mailctl.apply.journal import read_unfinished
-from mailctl.components import registry
-from mailctl.components.base import Daemon, ReloadKind
-from mailctl.components.service import has_systemd, running_pid
-from mailctl.errors import Origin, Problem, Severity
+from mailctl.components.base import ReloadKind
+from mailctl.components.service import running_pid
+from mailctl.errors import Problem
 from mailctl.host import Host
 from mailctl.plan.make import make_rollback_plan, service_actions
 from mailctl.plan.stored import (
@@ -21,7 +20,6 @@ from mailctl.plan.stored import (
     read_originals,
     read_tree,
 )
-from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import Tree
 
@@ -110,21 +108,7 @@ def read_services(host: Host, target: Target, number: int | None) -> list[Servic
     return services
 
 
-def stopped_services(host: Host, target: Target, spec: Spec) -> list[Problem]:
-    """A warning for each daemon `spec` needs that does not run, and how to start it; none under `--root`."""
-    if not host.is_live():
-        return []
-    daemons = (component.daemon(target) for component in registry.enabled_components(spec))
-    return [_stopped(host, daemon) for daemon in daemons if daemon and running_pid(host, daemon) is None]
-
-
 def _tree(host: Host, target: Target, number: int) -> Tree:
     if number != ORIGINALS:
         return read_tree(host, target, number)
     return Tree.of(read_originals(host, target, read_original_manifest(host, target).entries))
-
-
-def _stopped(host: Host, daemon: Daemon) -> Problem:
-    command = f"systemctl start {daemon.unit}" if has_systemd(host) else f"service {daemon.name.lower()} start"
-    hint = f"start it with `{command}`; where it does not, the mail log says why"
-    return Problem(Origin(daemon.name), "", "it does not run", hint, Severity.WARNING)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from mailctl.cli.common import Session, common_options
-from mailctl.cli.plan import plan_exit_code, show_pending, show_plan
+from mailctl.cli.plan import find_unchanged, plan_exit_code, show_pending, show_plan
 from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from mailctl.apply.run import Order
+    from mailctl.components.base import Daemon
     from mailctl.host import LocalHost
     from mailctl.plan.saved import SavedPlan
-    from mailctl.spec.model import Spec
     from mailctl.target import Target
 
 
@@ -68,18 +69,23 @@ def apply(
     Whatever fails later, Ctrl-C included, puts the old configuration back.
     PLAN is a file of `mailctl plan --out`: what it showed is done, or nothing.
     """
-    from mailctl.apply.recover import recover
-    from mailctl.apply.run import apply_plan, require_ready
-    from mailctl.plan.make import make_plan
-
     check = check or adopt
     if not check:
         session.require_root("apply")
+    target, host = session.target(), session.host
+    if not (saved or adopt) and _has_nothing_to_do(session, target, check):
+        return ExitCode.OK
+    from mailctl.apply.recover import recover
+    from mailctl.apply.run import apply_plan, require_ready
+    from mailctl.components.registry import daemons
+    from mailctl.plan.make import make_plan
+    from mailctl.spec.trust import spec_files
+
     wanted = _open_saved(session, saved) if saved else None
-    spec, target, host = session.load_spec(), session.target(), session.host
+    spec = session.load_spec()
     spec_text = session.find_spec().read_bytes()
     if not check:
-        session.require_trusted(spec)
+        session.require_trusted(spec_files(spec))
         recover(host, target, session.say)
     found = make_plan(spec, target, host)
     if wanted is not None:
@@ -95,7 +101,7 @@ def apply(
         return plan_exit_code(found, detailed_exitcode)
     show_pending(session, found, verbose=diff)
     if found.number:
-        say_what_is_stopped(session, spec, target)
+        say_what_is_stopped(session, daemons(spec, target))
     if found.is_empty:
         return ExitCode.OK
     order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within)
@@ -114,11 +120,29 @@ def apply(
     return ExitCode.OK
 
 
-def say_what_is_stopped(session: Session, spec: Spec, target: Target) -> None:
-    """Name the services that do not run, which an apply starts only where it changes them."""
-    from mailctl.apply.status import stopped_services
+def _has_nothing_to_do(session: Session, target: Target, check: bool) -> bool:
+    """Whether that can be told, and then was, without loading the spec; never where an earlier apply is to be ended."""
+    from mailctl.apply.journal import read_unfinished
 
-    for problem in stopped_services(session.host, target, spec):
+    if not check and read_unfinished(session.host, target) is not None:
+        return False
+    found = find_unchanged(session, target)
+    if found is None or found.inputs is None:
+        return False
+    if check:
+        show_plan(session, found, applied=None)
+        return True
+    session.require_trusted((*found.inputs.files, *found.inputs.secrets))
+    show_pending(session, found)
+    say_what_is_stopped(session, found.inputs.daemons)
+    return True
+
+
+def say_what_is_stopped(session: Session, daemons: Iterable[Daemon]) -> None:
+    """Name the services that do not run, which an apply starts only where it changes them."""
+    from mailctl.components.service import stopped_services
+
+    for problem in stopped_services(session.host, daemons):
         session.say(str(problem))
 
 

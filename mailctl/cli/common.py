@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,7 +48,7 @@ class Session:
 
     def find_spec(self) -> Path:
         """The spec file: `-f`, MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml."""
-        from mailctl.spec.load import find_spec
+        from mailctl.spec.find import find_spec
 
         return find_spec(self.spec_file)
 
@@ -64,17 +64,17 @@ class Session:
         self._spec = load_spec(self.find_spec(), self.host_name, os.uname().nodename)
         return self._spec
 
-    def require_trusted(self, spec: Spec) -> None:
-        """Refuse to act as root on a spec that somebody else could have written.
+    def require_trusted(self, files: Iterable[str | Path]) -> None:
+        """Refuse to act as root on a spec, by the files it was read from, that somebody else could have written.
 
         Raises:
             SpecError: another user than root and the one behind sudo owns or can write a file of it, or a folder above.
         """
-        from mailctl.spec.trust import spec_files, trusted_users, untrusted
+        from mailctl.spec.trust import trusted_users, untrusted
 
         if self.root != Path("/"):
             return
-        if found := untrusted(spec_files(spec), trusted_users()):
+        if found := untrusted(map(Path, files), trusted_users()):
             raise SpecError(
                 "somebody else than root could change what this spec says",
                 hint="a spec, what it includes, its secrets and the folders above belong to root or to you",

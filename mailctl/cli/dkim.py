@@ -28,13 +28,12 @@ def dkim() -> None:
     """Signing keys and signatures."""
 
 
-DOMAIN = click.argument("domain")
 NAMESERVER = click.option("--nameserver", metavar="ADDRESS[@PORT]", help="Ask this DNS server [/etc/resolv.conf].")
 
 
 @dkim.command()
 @common_options
-@DOMAIN
+@click.argument("domain")
 @click.option("--selector", metavar="NAME", help="Its selector [after the year: s2026b].")
 @click.option("--bits", type=click.IntRange(2048, 4096), help="Its length [as the spec says].")
 @click.pass_obj
@@ -103,22 +102,25 @@ def rotate(session: Session, domain: str | None, auto: bool, nameserver: str | N
     """
     from functools import partial
 
+    from mailctl.apply.keys import World
     from mailctl.apply.rotate import rotate as turn
     from mailctl.apply.rotate import rotate_all
     from mailctl.cli.dkim_text import show_rotations
     from mailctl.cli.nameserver import make_resolver
     from mailctl.dns.public_key import find_sightings
+    from mailctl.probe.signer import selector_in_use
 
     if (domain is None) != auto:
         raise UsageError("name a domain, or add --auto for all of them")
     session.require_root("dkim rotate")
     spec, target = trusted_spec(session), session.target()
     look = partial(find_sightings, make_resolver(nameserver, within=LONGEST_ROTATE))
+    world = World(look, partial(selector_in_use, session.host, target))
     if domain is not None:
-        done = turn(session.host, target, spec, domain, now(), look, auto=False)
+        done = turn(session.host, target, spec, domain, now(), world, auto=False)
         show_rotations(session, [done])
         return ExitCode.FAILED if done.is_stuck else ExitCode.OK
-    moved, problems = rotate_all(session.host, target, spec, now(), look)
+    moved, problems = rotate_all(session.host, target, spec, now(), world)
     show_rotations(session, [each.without_dates() for each in moved])
     if problems:
         raise MailctlError("not every domain could be looked after", problems=problems)
@@ -145,10 +147,11 @@ def verify(session: Session, file: BinaryIO, key_file: Path | None, nameserver: 
     from mailctl.dkim.arc import verify_arc
     from mailctl.dkim.message import LARGEST_MESSAGE
     from mailctl.dkim.verify import verify_message
+    from mailctl.dns.suffix import organisational_domain
 
     find_key = _key_finder(key_file, nameserver)
     content = file.read(LARGEST_MESSAGE + 1)
-    found = verify_message(content, find_key, now())
+    found = verify_message(content, find_key, now(), organisational_domain)
     arc = verify_arc(content, find_key)
     session.emit("\n".join(_lines(found, arc)), _as_json(found, arc))
     return ExitCode.OK if found.is_verified else ExitCode.FAILED
@@ -156,8 +159,10 @@ def verify(session: Session, file: BinaryIO, key_file: Path | None, nameserver: 
 
 def trusted_spec(session: Session) -> Spec:
     """The spec, which nobody but root could have written."""
+    from mailctl.spec.trust import spec_files
+
     spec = session.load_spec()
-    session.require_trusted(spec)
+    session.require_trusted(spec_files(spec))
     return spec
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mailctl.dkim.states import Stage
 
 if TYPE_CHECKING:
-    from mailctl.apply.rotate import Rotation, Waiting
+    from mailctl.apply.keys import Waiting
+    from mailctl.apply.rotate import Rotation
     from mailctl.cli.common import Session
     from mailctl.dkim.rotation import Step
     from mailctl.dkim.states import KeyState
@@ -53,19 +54,19 @@ def show_records(session: Session, states: Sequence[KeyState]) -> None:
 
 def show_status(session: Session, spec: Spec, target: Target, now: datetime) -> None:
     """The keys of every signed domain, and what comes next."""
-    from mailctl.apply.rotate import steps_ahead
     from mailctl.dkim.keys import signed_domains
-    from mailctl.dkim.states import read_states
+    from mailctl.dkim.rotation import next_steps
+    from mailctl.dkim.states import read_states, successor
 
     lines: list[str] = []
     domains: dict[str, Any] = {}
     for domain, dkim in signed_domains(spec):
         states = read_states(session.host, target, domain)
-        current, steps = steps_ahead(states, dkim, now)
+        steps = next_steps(spec, domain, states, now)
         lines += [domain, *(f"  {line}" for line in _state_lines(states, now))]
         lines += [f"  next: {_ahead(step)}" for step in steps]
         domains[domain] = {
-            "current": current,
+            "current": successor(states, dkim.selector),
             "keys": [_state(state) for state in states],
             "steps": [_step(step) for step in steps],
         }

@@ -26,7 +26,7 @@ def dns() -> None:
     """What the world must see in the DNS: the records to publish, and whether they are."""
 
 
-@dns.command()
+@dns.command(short_help="Every record the spec wants published.")
 @common_options
 @click.option(
     "--format",
@@ -84,7 +84,7 @@ def read_facts(session: Session, spec: Spec) -> Facts:
     return read_facts(session.host, spec, target, certificate_paths(spec, target).certificate, servers)
 
 
-@dns.command()
+@dns.command(short_help="What is published, where it differs, and what to publish instead.")
 @common_options
 @click.option("--nameserver", metavar="ADDRESS[@PORT]", help="Ask this DNS server [/etc/resolv.conf].")
 @click.option(

@@ -12,13 +12,15 @@ import click
 
 from mailctl.cli.common import Session, common_options
 from mailctl.cli.probe import split_names
-from mailctl.errors import ExitCode, printable
+from mailctl.errors import ExitCode, NeedsRootError, printable
 
 if TYPE_CHECKING:
     from mailctl.doctor import Diagnosis, Finding
     from mailctl.spec.model import Server, Spec
 
 COLORS = {"FAIL": "red", "warn": "yellow", "ok": "green", "skip": "bright_black"}
+WORDS = {"FAIL": "failed", "warn": "to look at", "ok": "well", "skip": "not looked at"}
+PERFORMANCE = {"FAIL": "failed", "warn": "warnings", "ok": "ok", "skip": "skipped"}
 STATE = "doctor.json"
 MOST_FINDINGS = 8  # of one check on the screen
 NAGIOS = {"ok": (0, "OK"), "skip": (0, "OK"), "warn": (1, "WARNING"), "FAIL": (2, "CRITICAL")}
@@ -47,6 +49,9 @@ def doctor(
     """
     from mailctl.doctor import Verdict, examine, select_checks
 
+    if changes_only and state is None and session.host.is_live() and not session.host.is_root():
+        hint = "run it with sudo, or name a file of your own with --state"
+        raise NeedsRootError("only root may keep what was found in /var/lib/mailctl", hint)
     found = examine(session.host, partial(_load_spec, session), select_checks(split_names(only)), longest=timeout)
     if nagios:
         line, status = _nagios(found)
@@ -93,15 +98,11 @@ def _screen(session: Session, found: Sequence[Diagnosis]) -> Iterator[str]:
         yield ", ".join(f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict])
 
 
-WORDS = {"FAIL": "failed", "warn": "to look at", "ok": "well", "skip": "not looked at"}
-
-
 def _lines(check: str, finding: Finding) -> Iterator[str]:
     verdict = click.style(f"{finding.verdict:<5}", fg=COLORS[finding.verdict])
     yield f"{verdict} {check:<12} {printable(finding.text)}"
-    if finding.remedy:
-        yield from (f"{'':18} {'->' if not number else '  '} {printable(line)}"
-                    for number, line in enumerate(finding.remedy.splitlines()))  # fmt: skip
+    for number, line in enumerate(finding.remedy.splitlines()):
+        yield f"{'':18} {'  ' if number else '->'} {printable(line)}"
 
 
 def _counts(found: Iterable[Diagnosis]) -> Counter[str]:
@@ -110,15 +111,12 @@ def _counts(found: Iterable[Diagnosis]) -> Counter[str]:
 
 def _nagios(found: Sequence[Diagnosis]) -> tuple[str, int]:
     status, word = max((NAGIOS[diagnosis.verdict] for diagnosis in found), default=NAGIOS["ok"])
-    worst = [finding.text for diagnosis in found for finding in diagnosis.findings
-             if finding.verdict in NAGIOS and NAGIOS[finding.verdict][0] == status and status]  # fmt: skip
+    findings = [finding for diagnosis in found for finding in diagnosis.findings]
+    worst = [finding.text for finding in findings if status and NAGIOS[finding.verdict][0] == status]
     counts = _counts(found)
     summary = "; ".join(worst) or f"{counts['ok']} checks are well"
     numbers = " ".join(f"{name}={counts[verdict]};;;0" for verdict, name in PERFORMANCE.items())
     return f"DOCTOR {word} - {printable(summary).replace('|', '/')} | {numbers}", status
-
-
-PERFORMANCE = {"FAIL": "failed", "warn": "warnings", "ok": "ok", "skip": "skipped"}
 
 
 def _as_json(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -13,13 +13,8 @@ import click
 
 from mailctl.cli.common import Session, common_options
 from mailctl.errors import MailctlError, UsageError
+from mailctl.spec.choices import ROLES, Role
 
-ROLES = {
-    "full": "receives, stores and sends mail",
-    "send-only": "only sends, for the programs of this machine",
-    "relay": "passes mail on for trusted networks",
-    "backup-mx": "queues mail while another server is down",
-}
 SCHEMA_NAME = "mailctl.schema.json"
 SPEC_NAME = "mailctl.yml"
 SELECTOR = "mail"
@@ -39,20 +34,20 @@ class FirstSpec:
 
     @property
     def has_mailboxes(self) -> bool:
-        return self.role == "full"
+        return self.role == Role.FULL
 
     @property
     def signs(self) -> bool:
-        return self.role != "backup-mx"
+        return self.role != Role.BACKUP_MX
 
     @property
     def recipients(self) -> bool:
-        return self.role == "backup-mx"
+        return self.role == Role.BACKUP_MX
 
 
 @click.command()
 @click.option("--hostname", metavar="FQDN", help="The server's full name.")
-@click.option("--role", type=click.Choice(list(ROLES)), help="What the server is for.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), help="What the server is for.")
 @click.option("--domain", metavar="DOMAIN", help="The first hosted domain.")
 @click.option("--mailbox", metavar="LOCALPART", help="The first mailbox (role full).")
 @click.option("--certificate", metavar="FILE", help="Certificate chain, PEM; self-signed where not given.")
@@ -82,11 +77,11 @@ def init(
     host_name = answer.ask(hostname, "Full name of the server", _own_name(), parse_domain)
     if role is None and not answer.is_silent:
         session.say("\n".join(f"  {name:9}  {meaning}" for name, meaning in ROLES.items()))
-    role = answer.ask(role, "Role", "full", _parse_role)
+    role = answer.ask(role, "Role", Role.FULL, _parse_role)
     first_domain = answer.ask(domain, "First domain", _parent_domain(host_name), parse_domain)
-    if mailbox is not None and role != "full":
+    if mailbox is not None and role != Role.FULL:
         raise UsageError(f"--mailbox is for role full, not {role}")
-    name = answer.ask(mailbox, "First mailbox", "admin", parse_mailbox_name) if role == "full" else ""
+    name = answer.ask(mailbox, "First mailbox", "admin", parse_mailbox_name) if role == Role.FULL else ""
     view = FirstSpec(host_name, role, first_domain, name, certificate or "", key or "")
     password = _write(session, spec_file, view)
     _report(session, spec_file, view, password)
@@ -124,8 +119,8 @@ def _as_click(parse: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def _parse_role(text: str) -> str:
-    if text not in ROLES:
-        raise ValueError(f"{text!r} is not a role; choose {', '.join(ROLES)}")
+    if text not in {*Role}:
+        raise ValueError(f"{text!r} is not a role; choose {', '.join(Role)}")
     return text
 
 

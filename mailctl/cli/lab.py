@@ -90,11 +90,28 @@ def list(session: Session) -> None:  # noqa: A001 - the name of the verb
 @_lab_options
 @click.pass_obj
 def status(session: Session, name: str) -> None:
-    """Services, queue, and the messages that left with how they left."""
+    """Services, queue, messages that left and how, and what a short probe finds; exit code 1 where that fails.
+
+    The probe sends nothing and logs nobody in; `mailctl lab probe` makes every check.
+    """
     from mailctl.lab.status import read_status
 
-    found = read_status(_open(session, name), name)
+    spec = session.load_spec() if session.spec_file else None
+    found = read_status(_open(session, name), name, spec, probes=True)
     session.emit(str(found), found.as_json())
+    if not found.is_safe:
+        raise SystemExit(ExitCode.FAILED)
+
+
+@lab.command()
+@_lab_options
+@click.pass_obj
+def publish(session: Session, name: str) -> None:
+    """Put into the lab's DNS what its server wants published, as after `mailctl --lab dkim rotate`."""
+    from mailctl.lab.lifecycle import publish_records
+
+    keys = publish_records(_open(session, name), session.load_spec())
+    session.emit("\n".join(keys), {"keys": keys})
 
 
 @lab.command()

@@ -57,15 +57,15 @@ def read_lives(session: Session, request: Request, follows: bool) -> Iterator[Li
     with open_source(session, request.files, request.journal, request.since) as source:
         blocks = growing_blocks(files_of(source, "--follow")) if follows else blocks_of(source)
         for life in follow_lives(message_steps(blocks)):
-            if _is_within(life, request):
+            if is_within(life.steps[-1].line.stamp, request):
                 yield life
 
 
-def _is_within(life: Life, request: Request) -> bool:
-    """Whether the last of the life lies in the period."""
+def is_within(stamp: str, request: Request) -> bool:
+    """Whether a line with that stamp lies in the period; what happens over several lines counts by the last."""
     if request.since is None and request.until is None:
         return True
-    moment = _moment(life.steps[-1].line.stamp, request)
+    moment = _moment(stamp, request)
     if moment is None:
         return True
     return (request.since is None or moment >= request.since) and (request.until is None or moment < request.until)

@@ -11,14 +11,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 from mailctl.cli.common import Session
 from mailctl.errors import ExitCode, MailctlError, UsageError
 from mailctl.maillog.compressed import LogError
 from mailctl.maillog.source import blocks_of
-from mailctl.maillog.trace import Blocks
+
+if TYPE_CHECKING:
+    from mailctl.maillog.trace import Blocks
 
 STDIN = Path("-")
 SYSTEM_LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mailctl import __version__
 from mailctl.errors import UsageError
 from mailctl.maillog.formats import DEFAULT_TOP, Format, Limits, Style
 from mailctl.maillog.formats.nagios import Threshold
@@ -29,13 +30,19 @@ DETAILS = {
 """Lists with a limit of their own, `--bounce-detail N`."""
 SUPPRESSED = ("bounce", "deferral", "reject")
 """Those that `--no-bounce-detail` and so on leave out, pflogsumm's older spelling."""
-ALWAYS_DONE = ("--iso-date-time", "--no-no-msg-size", "--zero-fill", "--smtpd-stats")
+ALWAYS_DONE = ("--iso-date-time", "--no-no-msg-size", "--zero-fill")
 NOT_DONE = {
-    "uucp_mung": "bang paths are shown as they are logged",
     "rej_add_from": "rejects are listed by reason, reply and client",
     "syslog_name": "every syslog_name is counted",
-    "e": "for a line each message use --format jsonl",
 }
+
+PFLOGSUMM_NAMES = frozenset(
+    {"bounce-detail", "deferral-detail", "detail", "help", "ignore-case", "iso-date-time", "mailq", "no-bounce-detail"}
+    | {"no-deferral-detail", "no-no-msg-size", "no-reject-detail", "no-smtpd-warnings", "problems-first"}
+    | {"rej-add-from", "reject-detail", "smtp-detail", "smtpd-stats", "smtpd-warning-detail", "syslog-name"}
+    | {"uucp-mung", "verbose-msg-detail", "verp-mung", "version", "zero-fill"}
+)
+"""Every long option of pflogsumm(1)."""
 
 COUNT = click.IntRange(min=0)
 PATH = click.Path(path_type=Path)
@@ -82,10 +89,12 @@ def pflogsumm_options(function: Function) -> Function:
         *(click.option(f"--no-{name}-detail", is_flag=True, hidden=True) for name in SUPPRESSED),
         click.option("--no-smtpd-warnings", is_flag=True, hidden=True),
         *(click.option(name, is_flag=True, hidden=True, expose_value=False) for name in ALWAYS_DONE),
-        click.option("-m", "--uucp-mung", is_flag=True, hidden=True),
+        click.option("-m", "--uucp-mung", is_flag=True, help="Undo what UUCP gateways did to addresses."),
+        click.option("--smtpd-stats", is_flag=True, help="Add how long clients stay connected."),
+        click.option("-e", is_flag=True, help="Add a few lines for each message, by sender."),
         click.option("--rej-add-from", is_flag=True, hidden=True),
         click.option("--syslog-name", hidden=True),
-        click.option("-e", is_flag=True, hidden=True),
+        click.version_option(__version__, prog_name="mailctl log-report", message="%(prog)s %(version)s"),
     )
 
 
@@ -108,13 +117,28 @@ class ReportCommand(click.Command):
         for parameter in self.params:
             if len(parameter.opts) > 1:
                 parameter.opts = [name for name in parameter.opts if name not in TAKEN]
+        self._own_names = frozenset(name for parameter in self.params for name in parameter.opts)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        args = [self._in_full(arg) for arg in args]
         # The value of --verp-mung is optional, and what follows it is a value only if it is a number.
         for place, (name, following) in enumerate(zip_longest(args, args[1:], fillvalue="")):
-            if name.replace("_", "-") == "--verp-mung" and not following.isdigit():
+            if name == "--verp-mung" and not following.isdigit():
                 args[place] = "--verp-mung=1"
         return super().parse_args(ctx, args)
+
+    def _in_full(self, arg: str) -> str:
+        """pflogsumm takes capitals, and any beginning of a long name that begins no other, after one dash as well."""
+        if arg.lower() in self._own_names:
+            return arg if arg in self._own_names else arg.lower()
+        given, equals, value = arg.partition("=")
+        start = given.lstrip("-").replace("_", "-").lower()
+        if not given.startswith("-") or len(start) < 2 or given in self._own_names:
+            return arg
+        found = [name for name in sorted(PFLOGSUMM_NAMES) if name.startswith(start)]
+        if start in found or len(found) == 1:
+            return f"--{start if start in found else found[0]}{equals}{value}"
+        return arg
 
 
 def style_of(values: Mapping[str, Any], width: int, color: bool) -> Style:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from mailctl.cli import log_extra
 from mailctl.cli.common import Session, common_options
 from mailctl.cli.log_input import readable_log
 from mailctl.cli.log_options import (
@@ -26,7 +27,7 @@ from mailctl.cli.terminal import terminal
 from mailctl.errors import MailctlError, UnfitError, UsageError, printable
 from mailctl.host import LocalHost, create_whole
 from mailctl.maillog.formats import Format, nagios, prom, render
-from mailctl.maillog.rename import without_case, without_verp
+from mailctl.maillog.rename import without_bang_paths, without_case, without_verp
 
 if TYPE_CHECKING:
     from mailctl.maillog.anonymise import Anonymiser
@@ -59,8 +60,14 @@ def log_report(session: Session, /, files: tuple[Path, ...], format_: str | None
             _print_lives(session, request, values)
         elif values["follow"]:
             _show_live(session, request, values)
+        elif log_extra.is_asked_for(values) and chosen is Format.TEXT:
+            with log_extra.readable_twice(session, request) as same:
+                _report_once(session, same, chosen, values, is_asked_for=format_given is not None)
+                _print_extra(session, same, values)
         else:
             _report_once(session, request, chosen, values, is_asked_for=format_given is not None)
+        if values["mailq"] and chosen is Format.TEXT:
+            _print(f"\n{_queue(session)}")
 
 
 def main() -> NoReturn:
@@ -89,8 +96,12 @@ def _report_once(
         _print(prom.render(sums, report))
     else:
         _print(render(report, format_, style_of(values, *terminal())))
-    if values["mailq"]:
-        _print(f"\n{_queue(session)}")
+
+
+def _print_extra(session: Session, request: Request, values: Mapping[str, Any]) -> None:
+    hides = anonymiser(session) if values["anonymise"] else None
+    for section in log_extra.extra_sections(request, values, style_of(values, *terminal()).limits.hosts):
+        _print("\n" + (hides.text(section) if hides else section))
 
 
 def _refuse_contradictions(format_: Format, values: Mapping[str, Any]) -> None:
@@ -98,8 +109,9 @@ def _refuse_contradictions(format_: Format, values: Mapping[str, Any]) -> None:
         raise UsageError("counters that only grow need a state", hint="add --state FILE to --textfile")
     if values["anonymise"] and values["unparsed"]:
         raise UsageError("--unparsed writes lines as they are, which --anonymise is there to prevent")
-    if values["state"] and any(values[name] for name in ("day", "since", "until", "follow")):
-        raise UsageError("with --state a report is of what is new", hint="leave out -d, --since, --until and --follow")
+    if values["state"] and any(values[name] for name in ("day", "since", "until", "follow", "e")):
+        hint = "leave out -d, --since, --until, --follow and -e"
+        raise UsageError("with --state a report is of what is new", hint=hint)
     if values["follow"] and format_ not in (Format.TEXT, Format.JSONL):
         raise UsageError(f"--follow has no end, and {format_.value} needs one", hint="use --format text or jsonl")
 
@@ -147,6 +159,8 @@ def _show_live(session: Session, request: Request, values: Mapping[str, Any]) ->
 
 
 def _reworded(session: Session, report: Report, values: Mapping[str, Any]) -> Report:
+    if values["uucp_mung"]:
+        report = without_bang_paths(report)
     if values["ignore_case"]:
         report = without_case(report)
     if values["verp_mung"] is not None:

@@ -12,6 +12,7 @@ from mailctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from mailctl.plan.model import Plan
+    from mailctl.target import Target
 
 COLORS = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
 
@@ -29,19 +30,34 @@ def plan(session: Session, detailed_exitcode: bool, out: Path | None) -> int:
     Secrets are never shown. Works without root and without Postfix, and says what it could not compare.
     """
     from mailctl.apply.journal import read_unfinished
-    from mailctl.plan.make import make_plan
 
     target = session.target()
-    spec_text = session.find_spec().read_bytes()
-    found = make_plan(session.load_spec(), target, session.host)
+    found = _make(session, target)
     show_plan(session, found)
     if out is not None:
-        _save(session, found, spec_text, out)
+        _save(session, found, session.find_spec().read_bytes(), out)
     journal = read_unfinished(session.host, target) if session.host.is_root() else None
     if journal is not None:
         what = "waits for `mailctl confirm`" if journal.is_waiting else "was interrupted; the next one ends it first"
         session.say(f"note: an apply {what}")
     return plan_exit_code(found, detailed_exitcode)
+
+
+def _make(session: Session, target: Target) -> Plan:
+    found = find_unchanged(session, target)
+    if found is not None:
+        return found
+    from mailctl.plan.make import make_plan
+
+    return make_plan(session.load_spec(), target, session.host)
+
+
+def find_unchanged(session: Session, target: Target) -> Plan | None:
+    """The empty plan, where it can be told without loading the spec that nothing changed."""
+    from mailctl.plan.unchanged import unchanged
+
+    # A host that was named is looked for in the spec, whatever else may be as it was.
+    return None if session.host_name else unchanged(session.find_spec(), target, session.host)
 
 
 def _save(session: Session, found: Plan, spec_text: bytes, out: Path) -> None:

@@ -64,6 +64,7 @@ def split_names(text: str | None) -> tuple[str, ...]:
 @common_options
 @check_options
 @click.option("--target", metavar="HOST", help="Probe this server from here, without root; the spec is optional.")
+@click.option("--from-namespace", is_flag=True, help="From outside addresses made here: the default without --target.")
 @click.option("--login", metavar="ADDRESS", help="Log in as this one; the password is asked for.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="Read the password of --login from a file.")
 @click.pass_obj
@@ -73,6 +74,7 @@ def probe(
     fast: bool,
     list_only: bool,
     target: str | None,
+    from_namespace: bool,
     login: str | None,
     password_file: Path | None,
 ) -> None:
@@ -83,6 +85,8 @@ def probe(
     """
     from mailctl.probe import probe_machine, probe_remote, select_checks
 
+    if target and from_namespace:
+        raise UsageError("the namespace reaches this machine only", hint="leave out --target or --from-namespace")
     if list_only:
         list_checks(session, only, fast)
         return

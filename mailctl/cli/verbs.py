@@ -27,7 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "dns": "What the world must see in the DNS: records to publish, and whether they are.",
         "tls": "Check the certificates the spec names.",
         "probe": "Prove over the network that the server is safe.",
-        "lab": "A private server in its own namespaces: up, send, read, log, status, down.",
+        "lab": "A private server in its own namespaces: up, send, read, log, status, publish, down.",
     },
     "Read the log": {
         "log-report": "What the mail log tells: totals, problems and what to do, top lists; for people and monitoring.",

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mailctl.errors import Problem
 from mailctl.host import Host
-from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
+
+if TYPE_CHECKING:
+    from mailctl.spec.model import Spec
 
 
 class ReloadKind(StrEnum):

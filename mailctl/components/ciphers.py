@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from mailctl.spec.model import TlsProfile
 
+# No SHA-1 in signatures (RFC 9155), no key below 112 bits; Postfix by itself sets a lower level.
+STRICT = "@SECLEVEL=2"
 _INTERMEDIATE = (
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",
@@ -37,6 +39,11 @@ _OLD = (
 )
 
 
+# Everything with a certificate: those above first, those without forward secrecy last, as NCSC-NL orders them in its
+# guidelines for TLS.
+OPPORTUNISTIC = ":".join((*_INTERMEDIATE, "HIGH", "MEDIUM", "+kRSA", "!aNULL", STRICT))
+
+
 def cipher_list(profile: TlsProfile) -> str:
     """The suites for TLS 1.2 and older in the spelling of openssl-ciphers(1); TLS 1.3 has no weak one."""
-    return ":".join(_OLD if profile is TlsProfile.OLD else _INTERMEDIATE)
+    return ":".join(_OLD if profile is TlsProfile.OLD else (*_INTERMEDIATE, STRICT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailctl.components import certificate, dovecot, opendkim, postfix
-from mailctl.components.base import Component
+from mailctl.components.base import Component, Daemon
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import Tree
@@ -16,6 +16,12 @@ COMPONENTS: tuple[Component, ...] = (certificate, opendkim, dovecot, postfix)
 def enabled_components(spec: Spec) -> Iterator[Component]:
     """The components this spec needs, in switching order."""
     return (component for component in COMPONENTS if component.enabled(spec))
+
+
+def daemons(spec: Spec, target: Target) -> tuple[Daemon, ...]:
+    """The processes that serve what this spec describes, in switching order."""
+    found = (component.daemon(target) for component in enabled_components(spec))
+    return tuple(daemon for daemon in found if daemon)
 
 
 def render_tree(spec: Spec, target: Target) -> Tree:

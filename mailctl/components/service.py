@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath, PurePosixPath
 
 from mailctl.components.base import Daemon, ReloadKind
-from mailctl.errors import MailctlError, Problem
+from mailctl.errors import MailctlError, Origin, Problem, Severity
 from mailctl.host import Host
 
 SYSTEMD_RUNS = PurePosixPath("/run/systemd/system")  # sd_booted(3)
@@ -39,6 +39,19 @@ def running_pid(host: Host, daemon: Daemon) -> int | None:
         return None
     process = host.read(PurePosixPath("/proc") / text.decode() / "comm")
     return int(text) if process == daemon.process.encode() + b"\n" else None
+
+
+def stopped_services(host: Host, daemons: Iterable[Daemon]) -> list[Problem]:
+    """A warning for each daemon that does not run, and how to start it; none under `--root`."""
+    if not host.is_live():
+        return []
+    return [_stopped(host, daemon) for daemon in daemons if running_pid(host, daemon) is None]
+
+
+def _stopped(host: Host, daemon: Daemon) -> Problem:
+    command = f"systemctl start {daemon.unit}" if has_systemd(host) else f"service {daemon.name.lower()} start"
+    hint = f"start it with `{command}`; where it does not, the mail log says why"
+    return Problem(Origin(daemon.name), "", "it does not run", hint, Severity.WARNING)
 
 
 def drive(host: Host, daemon: Daemon, kind: ReloadKind, commands: Commands) -> None:

@@ -14,10 +14,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from mailctl.dkim.public_key import PublicKeyRecord
-from mailctl.dkim.states import KeyState, Stage, changed
+from mailctl.dkim.states import KeyState, Stage, changed, successor
+from mailctl.spec.model import Spec
 
-# A message may wait for maximal_queue_lifetime, 5 days, on our side or another's, and must verify when it arrives.
-IN_FLIGHT = timedelta(days=7)
+# A message may wait that long in a queue, ours or another's, and must verify when it arrives: maximal_queue_lifetime.
+QUEUE_LIFETIME = timedelta(days=5)
+MARGIN = timedelta(days=2)
+_POSTFIX_TIME = re.compile(r"(\d{1,4})([smhdw]?)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks", "": "days"}
 _DATED = re.compile(r"(.*?)(20\d\d)[a-z]*")
 
 
@@ -49,24 +53,34 @@ class Sighting:
     failure: str = ""  # nobody knows what it would say
 
 
-def next_steps(
-    states: Sequence[KeyState], current: str, now: datetime, rotate_after: timedelta | None
-) -> tuple[Step, ...]:
-    """Every step ahead, the one to make first in front; `current` is the selector that signs.
+def flight_time(spec: Spec) -> timedelta:
+    """How long the record of a key that signs no more must stay."""
+    match = _POSTFIX_TIME.fullmatch(spec.postfix.main.get("maximal_queue_lifetime", ""))
+    ours = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else QUEUE_LIFETIME
+    return max(ours, QUEUE_LIFETIME) + MARGIN
+
+
+def next_steps(spec: Spec, domain: str, states: Sequence[KeyState], now: datetime) -> tuple[Step, ...]:
+    """Every step ahead for the keys of a signed domain, the one to make first in front.
 
     A new key waits until no other is new, or was just replaced: so two keys are published at a time, not three.
     """
+    dkim = spec.domains[domain].dkim
+    if dkim is None:
+        return ()
+    current = successor(states, dkim.selector)
+    states = settle(states, current, now)
     stages = {state.stage for state in states}
     steps = [Step(StepKind.SIGN, each.key.selector, each.made) for each in states if each.stage is Stage.PENDING]
     steps += [
-        Step(StepKind.RETIRE, each.key.selector, each.replaced + IN_FLIGHT)
+        Step(StepKind.RETIRE, each.key.selector, each.replaced + flight_time(spec))
         for each in states
         if each.stage is Stage.REPLACED and each.replaced
     ]
     steps += [Step(StepKind.DELETE, each.key.selector, each.retired) for each in states if each.stage is Stage.RETIRED]
     if not stages & {Stage.PENDING, Stage.REPLACED}:
         began = next((each.signs for each in states if each.key.selector == current), None)
-        due = began + rotate_after if began and rotate_after else None
+        due = began + timedelta(seconds=dkim.rotate) if began and dkim.rotate else None
         steps.append(Step(StepKind.GENERATE, next_selector(states, current, now), due))
     return tuple(steps)
 

@@ -27,6 +27,7 @@ NEEDED_TAGS = ("v", "a", "b", "bh", "d", "h", "s")
 ED25519_BITS = 256
 
 FindKey = Callable[[str], KeyAnswer]
+FindOrganisation = Callable[[str], str]
 
 
 class Verdict(StrEnum):
@@ -48,7 +49,7 @@ class Alignment(StrEnum):
     """How the signing domain fits the author's, RFC 7489 section 3.1.1."""
 
     STRICT = "strict"
-    RELAXED = "relaxed"  # one is above the other
+    RELAXED = "relaxed"  # of the same organisation
     NONE = "none"
 
 
@@ -85,11 +86,14 @@ class Verification:
         return any(each.verdict is Verdict.PASS for each in self.signatures)
 
 
-def verify_message(content: bytes, find_key: FindKey, now: datetime) -> Verification:
+def verify_message(
+    content: bytes, find_key: FindKey, now: datetime, find_organisation: FindOrganisation
+) -> Verification:
     """The verdict on every signature of a message, whatever it holds.
 
     Args:
         find_key: gives the public key record of a DNS name.
+        find_organisation: gives the domain somebody registered, `example.org` for `mail.example.org`.
 
     Raises:
         MailctlError: this is no message, or one too large to look at.
@@ -99,10 +103,11 @@ def verify_message(content: bytes, find_key: FindKey, now: datetime) -> Verifica
     authors = from_domains(message.headers)
     values = [value for name, value in message.headers if name.lower() == b"dkim-signature"]
     signatures = (
-        _Examination(message, authors, find_key, now, position, value).run()
+        _Examination(message, find_key, now, position, value).run()
         for position, value in enumerate(values[:MOST_SIGNATURES])
     )
-    return Verification(authors, tuple(signatures), len(values[MOST_SIGNATURES:]))
+    aligned = (replace(each, alignment=alignment(each.domain, authors, find_organisation)) for each in signatures)
+    return Verification(authors, tuple(aligned), len(values[MOST_SIGNATURES:]))
 
 
 def open_message(content: bytes, kind: str = "DKIM") -> Any:
@@ -136,11 +141,8 @@ class _RefusedError(Exception):
 class _Examination:
     """Looks at one signature, step by step; what is known when it is refused is kept."""
 
-    def __init__(
-        self, message: Any, authors: tuple[str, ...], find_key: FindKey, now: datetime, position: int, value: bytes
-    ) -> None:
+    def __init__(self, message: Any, find_key: FindKey, now: datetime, position: int, value: bytes) -> None:
         self._message = message
-        self._authors = authors
         self._find_key = find_key
         self._now = now
         self._position = position
@@ -180,7 +182,6 @@ class _Examination:
             selector=shown(tags.get("s", "")),
             algorithm=shown(tags.get("a", "")),
             canonicalization=shown(tags.get("c", "simple/simple")),
-            alignment=alignment(domain, self._authors),
             fields=tuple(shown(each.strip().lower()) for each in tags.get("h", "").split(":")) if "h" in tags else (),
         )
 
@@ -293,16 +294,14 @@ class _Examination:
         self._found = replace(self._found, notes=(*self._found.notes, text))
 
 
-def alignment(domain: str, authors: tuple[str, ...]) -> Alignment:
+def alignment(domain: str, authors: tuple[str, ...], find_organisation: FindOrganisation) -> Alignment:
     """How the signing domain fits the one domain in From; several authors align with nobody."""
     if len(authors) != 1 or not domain:
         return Alignment.NONE
     (author,) = authors
     if author == domain:
         return Alignment.STRICT
-    # "com" is no organisation: what has no dot aligns with nothing below it.
-    is_related = author.endswith(f".{domain}") or domain.endswith(f".{author}")
-    return Alignment.RELAXED if is_related and "." in domain and "." in author else Alignment.NONE
+    return Alignment.RELAXED if find_organisation(author) == find_organisation(domain) else Alignment.NONE
 
 
 def shown_tag(value: bytes) -> str:

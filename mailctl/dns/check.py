@@ -6,7 +6,8 @@ found == ()        # nothing to say: everything is as the spec wants
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -18,8 +19,9 @@ from mailctl.dns.check_policies import check_mta_sts, check_parked, check_srv, c
 from mailctl.dns.check_server import check_server
 from mailctl.dns.check_spf import check_spf
 from mailctl.dns.facts import Facts
-from mailctl.dns.judge import TROUBLES, Judge
-from mailctl.dns.records import DomainPlan, Publication, publication
+from mailctl.dns.judge import TROUBLES, Judge, Wanted
+from mailctl.dns.record import Record
+from mailctl.dns.records import DomainPlan, publication
 from mailctl.dns.resolve import Resolver, in_parallel
 from mailctl.dns.senders import sending_servers
 from mailctl.dns.verdict import Check, Verdict
@@ -30,19 +32,22 @@ MOST_FINDINGS = 4  # shown in one verdict
 
 def check_domains(spec: Spec, facts: Facts, resolver: Resolver) -> tuple[Verdict, ...]:
     """Every difference, domains in spec order, then servers; the resolver's deadline bounds it all."""
-    wanted = publication(spec, facts)
+    published = publication(spec, facts).records
+    wanted: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in published:
+        wanted[record.name, record.rdtype].append(record)
     # Most questions are known before any answer: asked at once, they cost one round trip. The checks then find them.
-    resolver.ask_all(_questions(spec, facts, wanted))
+    resolver.ask_all(_questions(spec, facts, published))
     subjects: list[str | Server] = [*spec.domains, *facts.servers]
-    found = in_parallel(partial(_check_subject, spec, facts, resolver, wanted), subjects)
+    found = in_parallel(partial(_check_subject, spec, facts, resolver, dict(wanted)), subjects)
     return tuple(verdict for verdicts in found for verdict in verdicts)
 
 
 def _check_subject(
-    spec: Spec, facts: Facts, resolver: Resolver, wanted: Publication, subject: str | Server
+    spec: Spec, facts: Facts, resolver: Resolver, wanted: Wanted, subject: str | Server
 ) -> list[Verdict]:
     name = subject if isinstance(subject, str) else subject.hostname
-    judge = Judge(spec, facts, resolver, name, wanted.of_domain(name))
+    judge = Judge(spec, facts, resolver, name, wanted)
     if isinstance(subject, Server):
         return _in_short(check_server(judge, subject))
     return _in_short(_check_domain(judge, DomainPlan(spec, facts, subject)))
@@ -52,7 +57,7 @@ def _check_domain(judge: Judge, plan: DomainPlan) -> Iterator[Verdict]:
     answer = judge.ask(judge.domain, "MX")
     if answer.outcome is Outcome.NXDOMAIN:
         found = f"{judge.domain} does not exist ({answer.outcome})"
-        yield judge.verdict(Check.NXDOMAIN, judge.domain, found, *judge.wanted.records)
+        yield judge.verdict(Check.NXDOMAIN, judge.domain, found, *plan.records())
         return
     if plan.is_parked:
         yield from check_parked(judge)
@@ -66,10 +71,10 @@ def _check_domain(judge: Judge, plan: DomainPlan) -> Iterator[Verdict]:
     yield from check_mta_sts(judge)
     if plan.exchangers:
         yield from check_tlsrpt(judge)
-    yield from check_srv(judge)
+    yield from check_srv(judge, plan)
 
 
-def _questions(spec: Spec, facts: Facts, wanted: Publication) -> Iterator[Question]:
+def _questions(spec: Spec, facts: Facts, published: Iterable[Record]) -> Iterator[Question]:
     for domain, record in spec.domains.items():
         yield Question(domain, "MX")
         for name in (domain, f"_dmarc.{domain}", f"_mta-sts.{domain}"):
@@ -79,7 +84,7 @@ def _questions(spec: Spec, facts: Facts, wanted: Publication) -> Iterator[Questi
     for server in facts.servers:
         for rdtype in ("A", "AAAA", "TXT"):
             yield Question(server.hostname, rdtype)
-    yield from (Question(each.name, each.rdtype) for each in wanted.records if not each.name.startswith("*"))
+    yield from (Question(each.name, each.rdtype) for each in published if not each.name.startswith("*"))
 
 
 def _in_short(verdicts: Iterator[Verdict]) -> list[Verdict]:

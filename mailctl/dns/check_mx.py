@@ -31,26 +31,28 @@ def check_mx(judge: Judge, plan: DomainPlan) -> Iterator[Verdict]:
     else:
         yield from _loops(judge, found)
     for host in found:
-        yield from check_mx_host(judge, host)
+        yield from _check_host(judge, host)
 
 
-def check_mx_host(judge: Judge, host: str) -> Iterator[Verdict]:
-    """Whether senders can reach a host by its name."""
-    if is_address(host):
-        yield judge.verdict(Check.MX_ADDRESS, judge.domain, f"{host} is an address", *judge.records(judge.domain, "MX"))
+def _check_host(judge: Judge, host: str) -> Iterator[Verdict]:
+    """Whether senders can reach a host by its name. What to publish: its addresses where it is ours, else our MX."""
+    paste = judge.records(host, "A", "AAAA") or judge.records(judge.domain, "MX")
+    if _is_address(host):
+        yield judge.verdict(Check.MX_ADDRESS, host, f"the MX {host} is an address", *paste)
         return
     answers = [judge.ask(host, rdtype) for rdtype in ("A", "AAAA")]
     yield from judge.trouble(*answers)
     if answers[0].is_alias:
-        yield judge.verdict(Check.MX_CNAME, host, f"the MX {host} is an alias of {answers[0].canonical}")
+        yield judge.verdict(Check.MX_CNAME, host, f"the MX {host} is an alias of {answers[0].canonical}", *paste)
     if all(answer.outcome.is_absent for answer in answers):
-        yield judge.verdict(Check.MX_UNRESOLVED, host, f"the MX {host} has no address ({answers[0].outcome})")
+        found = f"the MX {host} has no address ({answers[0].outcome})"
+        yield judge.verdict(Check.MX_UNRESOLVED, host, found, *paste)
     for address in (value for answer in answers for value in answer.values):
         if not ipaddress.ip_address(address).is_global:
-            yield judge.verdict(Check.MX_PRIVATE, host, f"the MX {host} has the address {address}")
+            yield judge.verdict(Check.MX_PRIVATE, host, f"the MX {host} has the address {address}", *paste)
 
 
-def is_address(text: str) -> bool:
+def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -63,8 +65,7 @@ def _compare(judge: Judge, plan: DomainPlan, answer: Answer, found: dict[str, in
     records = judge.records(judge.domain, "MX")
     for host in wanted.keys() - found.keys():
         text = f"the MX records of {judge.domain} do not name {host}: {', '.join(answer.values)}"
-        missing = [record for record in records if record.value.endswith(f" {host}")]
-        yield judge.verdict(Check.MX_LACKS, host, text, *missing, answer=answer)
+        yield judge.verdict(Check.MX_LACKS, host, text, *records, answer=answer)
     if plan.knows_primary:
         for host in found.keys() - wanted.keys():
             text = f"the MX records of {judge.domain} name {host}"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.check_dmarc import dmarc_texts
 from mailctl.dns.judge import Judge, absence
-from mailctl.dns.records import NULL_MX
+from mailctl.dns.records import NULL_MX, DomainPlan
 from mailctl.dns.senders import NOBODY
-from mailctl.dns.spf import spf_texts
+from mailctl.dns.spf_record import spf_texts
 from mailctl.dns.tags import parse_tags
 from mailctl.dns.verdict import Check, Verdict
 
@@ -55,9 +55,9 @@ def check_tlsrpt(judge: Judge) -> Iterator[Verdict]:
         yield judge.verdict(Check.TLSRPT_INVALID, name, found, *wanted, answer=answer)
 
 
-def check_srv(judge: Judge) -> Iterator[Verdict]:
+def check_srv(judge: Judge, plan: DomainPlan) -> Iterator[Verdict]:
     """Where mail programs find the services; a service that is not offered need not be named."""
-    for wanted in (record for record in judge.wanted.records if record.rdtype == "SRV"):
+    for wanted in (record for record in plan.records() if record.rdtype == "SRV"):
         answer = judge.ask(wanted.name, "SRV")
         yield from judge.trouble(answer)
         is_offered = not wanted.value.endswith(" .")

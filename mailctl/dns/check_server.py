@@ -10,7 +10,7 @@ from mailctl.dns.blocklists import check_blocklists
 from mailctl.dns.check_spf import addresses_of
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.senders import sending_servers
-from mailctl.dns.spf import spf_texts
+from mailctl.dns.spf_record import spf_texts
 from mailctl.dns.verdict import Check, Verdict
 from mailctl.spec.model import Server
 
@@ -31,7 +31,7 @@ def check_server(judge: Judge, server: Server) -> Iterator[Verdict]:
 def _check_addresses(judge: Judge, server: Server) -> Iterator[Verdict]:
     answers = [judge.ask(server.hostname, rdtype) for rdtype in ("A", "AAAA")]
     yield from judge.trouble(*answers)
-    wanted = [record for rdtype in ("A", "AAAA") for record in judge.records(server.hostname, rdtype)]
+    wanted = judge.records(server.hostname, "A", "AAAA")
     if all(answer.outcome.is_absent for answer in answers):
         found = f"{server.hostname} has no address ({answers[0].outcome})"
         yield judge.verdict(Check.ADDRESS_MISSING, server.hostname, found, *wanted)
@@ -72,7 +72,7 @@ def _check_helo(judge: Judge, server: Server) -> Iterator[Verdict]:
     yield from judge.trouble(answer)
     is_known = answer.outcome is Outcome.FOUND or answer.outcome.is_absent
     if is_known and not spf_texts(answer):
-        wanted = judge.records(server.hostname, "TXT", "v=spf1")
+        wanted = judge.records(server.hostname, "TXT")
         yield judge.verdict(Check.HELO_SPF_MISSING, server.hostname, _no_spf(answer), *wanted)
 
 

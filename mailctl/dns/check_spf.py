@@ -10,9 +10,12 @@ from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.record import Record
 from mailctl.dns.senders import MOST_LOOKUPS, MOST_VOIDS, sending_servers, spf_includes
-from mailctl.dns.spf import Evaluation, PermError, Result, SpfRecord, TempError, parse_spf, spf_texts
+from mailctl.dns.spf import Evaluation, TempError
+from mailctl.dns.spf_record import PermError, Result, SpfRecord, parse_spf, spf_texts
 from mailctl.dns.verdict import Check, Verdict
 from mailctl.spec.model import Server
+
+NOT_OURS = "the fault lies in an include that a relay asks for: tell its owner, or send through fewer relays"
 
 
 def check_spf(judge: Judge, wanted: Record) -> Iterator[Verdict]:
@@ -36,12 +39,28 @@ def _check_texts(judge: Judge, wanted: Record, answer: Answer) -> Iterator[Verdi
         yield from _check_cost(judge, wanted, answer, texts[0])
         yield from _check_senders(judge, wanted, answer, texts[0])
     except PermError as error:
-        yield judge.verdict(Check.SPF_PERMERROR, judge.domain, f"{error}; in {texts[0]!r}", wanted, answer=answer)
+        yield _broken(judge, Check.SPF_PERMERROR, f"{error}; in {texts[0]!r}", wanted, answer)
         return
     except TempError as error:
         yield from judge.trouble(error.answer)
         return
     yield from _check_end(judge, wanted, answer, texts[0], record)
+
+
+def _broken(judge: Judge, check: Check, found: str, wanted: Record, answer: Answer) -> Verdict:
+    """A record receivers stop at. Where what it must include is at fault, no record of ours mends it."""
+    if _is_sound(judge, wanted.value):
+        return judge.verdict(check, judge.domain, found, wanted, answer=answer)
+    return replace(judge.verdict(check, judge.domain, found), hint=NOT_OURS)
+
+
+def _is_sound(judge: Judge, text: str) -> bool:
+    worst = Evaluation(judge.ask)
+    try:
+        worst.of_text(judge.domain, text)
+    except (PermError, TempError):
+        return False
+    return worst.lookups <= MOST_LOOKUPS and worst.voids <= MOST_VOIDS
 
 
 def _no_record(answer: Answer) -> str:
@@ -52,11 +71,10 @@ def _check_cost(judge: Judge, wanted: Record, answer: Answer, text: str) -> Iter
     worst = Evaluation(judge.ask)
     worst.of_text(judge.domain, text)
     if worst.lookups > MOST_LOOKUPS:
-        found = f"{worst.lookups} look-ups in {text!r}"
-        yield judge.verdict(Check.SPF_LOOKUPS, judge.domain, found, wanted, answer=answer)
+        yield _broken(judge, Check.SPF_LOOKUPS, f"{worst.lookups} look-ups in {text!r}", wanted, answer)
     if worst.voids > MOST_VOIDS:
         found = f"{worst.voids} names that do not exist in {text!r}"
-        yield judge.verdict(Check.SPF_VOID, judge.domain, found, wanted, answer=answer)
+        yield _broken(judge, Check.SPF_VOID, found, wanted, answer)
     for include in spf_includes(judge.spec, judge.domain):
         if include not in worst.included:
             found = f"include:{include} is not in {text!r}"
@@ -92,10 +110,11 @@ def addresses_of(judge: Judge, server: Server) -> tuple[str, ...]:
 
 def merged(texts: Iterable[str], wanted: Record) -> Record:
     """One record with what is published and what is wanted: others than mailctl may send as the domain too."""
-    terms = [term for text in (wanted.value, *sorted(texts)) for term in text.split()[1:]]
-    kept = [term for term in dict.fromkeys(terms) if not _ends(term)]
+    terms = [_including(term) for text in (wanted.value, *sorted(texts)) for term in text.split()[1:]]
+    kept = [term for term in dict.fromkeys(terms) if term.lower().lstrip("+-~?") not in ("all", "ptr")]
     return replace(wanted, value=" ".join(("v=spf1", *kept, "-all")))
 
 
-def _ends(term: str) -> bool:
-    return term.lower().lstrip("+-~?") in ("all", "ptr")
+def _including(term: str) -> str:
+    """An include for a redirect, which means nothing before `-all`."""
+    return f"include:{term[len('redirect=') :]}" if term.lower().startswith("redirect=") else term

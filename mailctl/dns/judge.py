@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.facts import Facts
 from mailctl.dns.record import Record
-from mailctl.dns.records import Publication
 from mailctl.dns.resolve import Resolver
 from mailctl.dns.verdict import Check, Verdict, ttl_hint
 from mailctl.spec.model import Spec
@@ -22,16 +21,18 @@ TROUBLES = {
     Outcome.MALFORMED: Check.MALFORMED,
 }
 
+Wanted = Mapping[tuple[str, str], list[Record]]
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges one domain or server of the spec. `wanted` is what the spec wants published for it."""
+    """Judges one domain or server of the spec. `wanted` is everything the spec wants published, by name and type."""
 
     spec: Spec
     facts: Facts
     resolver: Resolver
     domain: str
-    wanted: Publication
+    wanted: Wanted
 
     def ask(self, name: str, rdtype: str) -> Answer:
         return self.resolver.ask(name, rdtype)
@@ -46,13 +47,9 @@ class Judge:
                 question = f"{answer.question.name} {answer.question.rdtype}"
                 yield self.verdict(TROUBLES[answer.outcome], answer.question.name, f"{question}: {answer}")
 
-    def records(self, name: str, rdtype: str, start: str = "") -> tuple[Record, ...]:
+    def records(self, name: str, *rdtypes: str) -> tuple[Record, ...]:
         """What should be published at `name`."""
-        return tuple(
-            each
-            for each in self.wanted.records
-            if each.name == name and each.rdtype == rdtype and each.value.startswith(start)
-        )
+        return tuple(record for rdtype in rdtypes for record in self.wanted.get((name, rdtype), ()))
 
 
 def absence(answer: Answer) -> str:

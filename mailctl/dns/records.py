@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mailctl.dkim.states import Stage
 from mailctl.dns.facts import Facts
 from mailctl.dns.record import Record
-from mailctl.dns.senders import NOBODY, sending_servers, spf_notes, spf_record
+from mailctl.dns.senders import MOST_LOOKUPS, NOBODY, count_lookups, sending_servers, spf_notes, spf_record
 from mailctl.dns.suffix import organisational_domain
 from mailctl.spec.model import DmarcPolicy, MtaSts, Role, Server, Spec
 
@@ -102,10 +102,13 @@ class DomainPlan:
 
     @property
     def is_parked(self) -> bool:
-        """Whether the domain sends and receives nothing: no mailbox, alias, catch-all or key."""
+        """Whether the domain sends and receives nothing: no mailbox, alias, catch-all or key.
+
+        Only where the server that stores mail is in the spec: else the domain may be received elsewhere.
+        """
         record = self.spec.domains[self.domain]
         is_used = record.mailboxes or record.aliases or record.catch_all or record.dkim
-        return self.home is not None and not is_used
+        return self.knows_primary and not is_used
 
     @property
     def home(self) -> Server | None:
@@ -116,7 +119,9 @@ class DomainPlan:
     @property
     def exchangers(self) -> tuple[tuple[int, str], ...]:
         """Preference and name of the fleet's servers that take the domain's mail."""
-        return tuple((MX_PREFERENCE[each.role], each.hostname) for each in self._receivers())
+        receivers = (server for server in self.facts.servers if server.role in MX_PREFERENCE)
+        found = ((MX_PREFERENCE[server.role], server.hostname) for server in receivers)
+        return tuple(sorted(found, key=lambda each: each[0]))
 
     @property
     def knows_primary(self) -> bool:
@@ -148,7 +153,8 @@ class DomainPlan:
 
     def spf(self) -> Record:
         text = spf_record(self.spec, self.facts.servers, self.domain)
-        return self._record(self.domain, "TXT", text, f"SPF: who may send as {self.domain}")
+        cost = f"{count_lookups(text)} of {MOST_LOOKUPS} look-ups before those of its includes"
+        return self._record(self.domain, "TXT", text, f"SPF: who may send as {self.domain}; {cost}")
 
     def dmarc(self) -> Record:
         text = f"v=DMARC1; p={self.policy_of_dmarc}; rua=mailto:{self.reports_to}"
@@ -219,10 +225,6 @@ class DomainPlan:
             if value:
                 why = "not offered" if value.endswith(" .") else "where mail programs find it"
                 yield self._record(f"{service}._tcp.{self.domain}", "SRV", value, f"{service[1:]}: {why}")
-
-    def _receivers(self) -> Iterator[Server]:
-        receivers = (server for server in self.facts.servers if server.role in MX_PREFERENCE)
-        return iter(sorted(receivers, key=lambda each: MX_PREFERENCE[each.role]))
 
     def _record(self, name: str, rdtype: str, value: str, purpose: str) -> Record:
         return Record(self.domain, name, rdtype, value, purpose)

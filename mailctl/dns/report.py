@@ -31,7 +31,7 @@ def render_verdict(verdict: Verdict) -> Iterator[str]:
         yield "        publish:"
         yield from (f"          {record.zone_line}" for record in verdict.paste)
     if verdict.hint:
-        yield f"        first: {verdict.hint}"
+        yield f"        hint: {verdict.hint}"
 
 
 def render_totals(subjects: Sequence[str], verdicts: Iterable[Verdict]) -> str:

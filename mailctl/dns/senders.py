@@ -20,10 +20,21 @@ def sending_servers(servers: Iterable[Server]) -> tuple[Server, ...]:
 
 
 def spf_record(spec: Spec, servers: Iterable[Server], domain: str) -> str:
-    """The SPF record of a domain: the servers' addresses, which cost no look-up, and what its relays ask for."""
-    own = [term for server in sending_servers(servers) for term in _server_terms(server)]
+    """The SPF record of a domain: the servers' addresses, which cost no look-up, and what its relays ask for.
+
+    Where the server that stores its mail is not in the spec, its MX hosts may send too: they surely do.
+    """
+    fleet = tuple(servers)
+    own = [term for server in sending_servers(fleet) for term in _server_terms(server)]
+    if not any(server.role is Role.FULL for server in fleet):
+        own.append("mx")
     includes = [f"include:{include}" for include in dict.fromkeys(spf_includes(spec, domain))]
     return " ".join(("v=spf1", *own, *includes, "-all"))
+
+
+def count_lookups(record: str) -> int:
+    """The look-ups of our own terms; what the includes add only the DNS knows."""
+    return sum(term.startswith(("a:", "mx", "include:")) for term in record.split())
 
 
 def spf_includes(spec: Spec, domain: str) -> Iterator[str]:

@@ -1,14 +1,14 @@
-"""Reads and evaluates SPF records, RFC 7208: what a receiver would find, and how many look-ups it costs."""
+"""Evaluates SPF records, RFC 7208: what a receiver would find, and how many look-ups it costs."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from mailctl.dns.answer import Answer, Outcome
+from mailctl.dns.spf_record import Mechanism, PermError, Result, SpfRecord, parse_spf, spf_texts
 
 Ask = Callable[[str, str], Answer]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -17,32 +17,8 @@ MOST_MX = 10  # names of one mx mechanism, section 4.6.4
 # Receivers stop at 10; we go on, so that the number is known, but not into a trap.
 TRAP = 50
 
-_TERM = re.compile(
-    r"(?P<qualifier>[+?~-]?)(?P<name>[a-z][a-z0-9]*)(?::(?P<value>[^/\s]+))?(?P<cidr>(?:/\d+)?(?://\d+)?)", re.I
-)
-_MODIFIER = re.compile(r"(?P<name>[a-z][a-z0-9_.-]*)=(?P<value>\S*)", re.I)
-_MACRO = re.compile(r"%\{([slodiphcrtv])(\d*)(r?)([.+,/_=-]*)\}|%([%_-])", re.I)
-_WITH_NAME = frozenset({"include", "exists"})
-_WITH_CIDR = frozenset({"a", "mx"})
-_PLAIN = frozenset({"all", "ptr"})
-_NETWORKS = {"ip4": 4, "ip6": 6}
-
-
-class Result(StrEnum):
-    """Section 2.6."""
-
-    PASS = "pass"  # noqa: S105 - a result of SPF
-    FAIL = "fail"
-    SOFTFAIL = "softfail"
-    NEUTRAL = "neutral"
-    NONE = "none"
-
-
-QUALIFIERS = {"+": Result.PASS, "-": Result.FAIL, "~": Result.SOFTFAIL, "?": Result.NEUTRAL, "": Result.PASS}
-
-
-class PermError(Exception):
-    """The record cannot be interpreted; the message says why."""
+_NEEDS_CLIENT = re.compile(r"%\{[iv]", re.IGNORECASE)
+_MACRO = re.compile(r"%\{([slodiphv])(\d*)(r?)([.+,/_=-]*)\}|%([%_-])", re.I)
 
 
 class TempError(Exception):
@@ -51,100 +27,6 @@ class TempError(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(str(answer))
         self.answer = answer
-
-
-@dataclass(frozen=True, slots=True)
-class Mechanism:
-    """`-all`, `include:x`, `a:x/24//64`: the result where it matches. `network` for ip4 and ip6 only."""
-
-    text: str
-    name: str
-    result: Result
-    value: str = ""
-    prefixes: tuple[int, int] = (32, 128)
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SpfRecord:
-    """A record that could be read."""
-
-    mechanisms: tuple[Mechanism, ...]
-    redirect: str = ""
-
-    @property
-    def ends_in(self) -> Result | None:
-        """What happens to everybody else; None where another record decides."""
-        for mechanism in self.mechanisms:
-            if mechanism.name == "all":
-                return mechanism.result
-        return None if self.redirect else Result.NEUTRAL
-
-
-def spf_texts(answer: Answer) -> tuple[str, ...]:
-    """The SPF records among the TXT records of a name."""
-    return tuple(text for text in answer.values if text.lower() == "v=spf1" or text.lower().startswith("v=spf1 "))
-
-
-def parse_spf(text: str) -> SpfRecord:
-    """The record as written.
-
-    Raises:
-        PermError: a receiver could not read it.
-    """
-    mechanisms: list[Mechanism] = []
-    modifiers: dict[str, str] = {}
-    for term in text.split()[1:]:
-        if modifier := _MODIFIER.fullmatch(term):
-            name = modifier["name"].lower()
-            if name in modifiers and name in ("redirect", "exp"):
-                raise PermError(f"{name}= is there twice")
-            modifiers[name] = modifier["value"]
-        else:
-            mechanisms.append(_mechanism(term))
-    return SpfRecord(tuple(mechanisms), modifiers.get("redirect", ""))
-
-
-def _mechanism(term: str) -> Mechanism:
-    match = _TERM.fullmatch(term)
-    if match is None and term.lower().lstrip("+-~?").startswith(("ip6:", "ip4:")):
-        # The colons of an IPv6 address are no part of the general shape.
-        match = re.fullmatch(
-            r"(?P<qualifier>[+?~-]?)(?P<name>ip[46]):(?P<value>[^/\s]+)(?P<cidr>(?:/\d+)?)", term, re.I
-        )
-    if match is None:
-        raise PermError(f"{term!r} is no mechanism")
-    name, value = match["name"].lower(), match["value"] or ""
-    result = QUALIFIERS[match["qualifier"]]
-    if name in _NETWORKS:
-        return Mechanism(term, name, result, network=_network(term, name, value + match["cidr"]))
-    if name not in _WITH_NAME | _WITH_CIDR | _PLAIN:
-        raise PermError(f"{term!r} is no mechanism")
-    if name in _WITH_NAME and not value:
-        raise PermError(f"{term!r} names nothing")
-    if name == "all" and value:
-        raise PermError(f"{term!r}: all takes no name")
-    if match["cidr"] and name not in _WITH_CIDR:
-        raise PermError(f"{term!r}: {name} takes no prefix length")
-    return Mechanism(term, name, result, value, _prefixes(term, match["cidr"]))
-
-
-def _network(term: str, name: str, value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        network = ipaddress.ip_network(value, strict=False)
-    except ValueError as error:
-        raise PermError(f"{term!r} holds no network") from error
-    if network.version != _NETWORKS[name]:
-        raise PermError(f"{term!r} holds a network of IP version {network.version}")
-    return network
-
-
-def _prefixes(term: str, cidr: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(?:/(\d+))?(?://(\d+))?", cidr)
-    four, six = (int(match[1] or 32), int(match[2] or 128)) if match else (33, 129)
-    if four > 32 or six > 128:
-        raise PermError(f"{term!r} has a prefix length that does not exist")
-    return four, six
 
 
 @dataclass(slots=True)
@@ -180,6 +62,8 @@ class Evaluation:
                 return mechanism.result
         if record.redirect and record.ends_in is None:
             self._count(record.redirect)
+            if self._needs_client(record.redirect):
+                return Result.NEUTRAL
             result = self._of_domain(self._expand(record.redirect, domain))
             if result is Result.NONE:
                 raise PermError(f"redirect={record.redirect}: no SPF record there")
@@ -201,9 +85,10 @@ class Evaluation:
             case "ip4" | "ip6":
                 return self.client is not None and mechanism.network is not None and self.client in mechanism.network
         self._count(mechanism.text)
-        name = self._expand(mechanism.value or domain, domain)
-        if "%" in name:
-            return False  # depends on a client we do not have
+        value = mechanism.value or domain
+        if self._needs_client(value):
+            return False
+        name = self._expand(value, domain)
         match mechanism.name:
             case "include":
                 result = self._of_domain(name)
@@ -252,29 +137,25 @@ class Evaluation:
             raise TempError(answer)
         return answer
 
+    def _needs_client(self, text: str) -> bool:
+        """Whether a name depends on a client we do not have."""
+        return self.client is None and _NEEDS_CLIENT.search(text) is not None
+
     def _expand(self, text: str, domain: str) -> str:
-        """Macros of section 7, for mail from postmaster@domain; what needs a client stays where there is none."""
+        """Macros of section 7, for mail from postmaster@domain by a client that calls itself by that domain."""
+        values = {"s": f"postmaster@{domain}", "l": "postmaster", "p": "unknown"} | dict.fromkeys("odh", domain)
+        if self.client is not None:
+            is_ipv4 = self.client.version == 4
+            values["i"] = str(self.client) if is_ipv4 else ".".join(self.client.exploded.replace(":", ""))
+            values["v"] = "in-addr" if is_ipv4 else "ip6"
+        return _MACRO.sub(lambda match: _macro_value(match, values), text).lower().rstrip(".")
 
-        def value(match: re.Match[str]) -> str:
-            if match[5]:
-                return {"%": "%", "_": " ", "-": "%20"}[match[5]]
-            known = {
-                "s": f"postmaster@{domain}",
-                "l": "postmaster",
-                "o": domain,
-                "d": domain,
-                "h": domain,
-                "p": "unknown",
-            }
-            if self.client is not None:
-                dotted = (
-                    ".".join(self.client.exploded.replace(":", "")) if self.client.version == 6 else str(self.client)
-                )
-                known |= {"i": dotted, "v": "in-addr" if self.client.version == 4 else "ip6"}
-            if match[1].lower() not in known:
-                return match[0]
-            parts = re.split(f"[{re.escape(match[4] or '.')}]", known[match[1].lower()])
-            parts = parts[::-1] if match[3] else parts
-            return ".".join(parts[-int(match[2]) :] if match[2] else parts)
 
-        return _MACRO.sub(value, text).lower().rstrip(".")
+def _macro_value(match: re.Match[str], values: Mapping[str, str]) -> str:
+    letter, count, is_reversed, delimiters, escape = match.groups()
+    if escape:
+        return {"%": "%", "_": " ", "-": "%20"}[escape]
+    parts = re.split(f"[{re.escape(delimiters or '.')}]", values[letter.lower()])
+    if is_reversed:
+        parts.reverse()
+    return ".".join(parts[-int(count) :] if count else parts)

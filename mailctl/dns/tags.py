@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Mapping
 
-_TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=\s*(.*?)\s*", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def parse_tags(text: str) -> Mapping[str, str]:
@@ -20,12 +20,12 @@ def parse_tags(text: str) -> Mapping[str, str]:
     for part in text.split(";"):
         if not part.strip():
             continue
-        match = _TAG.fullmatch(part)
-        if match is None:
+        name, is_tag, value = (piece.strip() for piece in part.partition("="))
+        if not (is_tag and _NAME.fullmatch(name)):
             raise ValueError(f"{part.strip()[:40]!r} is no tag=value")
-        if match[1] in tags:
-            raise ValueError(f"the tag {match[1]}= is there twice")
-        tags[match[1]] = match[2]
+        if name in tags:
+            raise ValueError(f"the tag {name}= is there twice")
+        tags[name] = value
     return tags
 
 

@@ -173,7 +173,7 @@ class Check(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One difference: what was found at which name, and the records to publish instead.
+    """One difference: what was found at which name, and the records to publish instead of those of that name and type.
 
     `domain` is the domain or server whose mail suffers.
     """

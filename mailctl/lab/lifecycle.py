@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from mailctl.apply.signals import uninterrupted
 from mailctl.errors import BusyError, MailctlError
 from mailctl.host import LocalHost
-from mailctl.lab.places import LABS, find_lab, lab_folder, require_root
+from mailctl.lab.places import LABS, find_lab, lab_folder, note_spec_file, require_root
 from mailctl.lab.zone import read_key_records, server_zone
 from mailctl.sandbox import Sandbox, Settings
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
@@ -70,6 +70,7 @@ def start_lab(
             _remove(host, name)
             host.make_directory(folder, 0o700)
             lab = Sandbox.start(host, host.path(folder), settings, dies_with_us=dies_with_us)
+            note_spec_file(lab.folder, spec_file)
             lab.publish(server_zone(spec, {}))
             _install_certificates(lab, spec)
         except BaseException:
@@ -91,9 +92,15 @@ def serve(lab: Sandbox, spec: Spec, spec_file: Path, options: Sequence[str] = ()
     """
     with Path(os.devnull).open("wb") as nowhere:
         _apply(lab, spec_file.resolve(), options, STDERR if shows_plan else nowhere.fileno())
-    inside = LocalHost(lab.path("/"))
-    lab.publish(server_zone(spec, read_key_records(inside, spec, DEBIAN_12)))
+    publish_records(lab, spec)
     wait_until_serving(lab)
+
+
+def publish_records(lab: Sandbox, spec: Spec) -> dict[str, str]:
+    """Put into the lab's DNS what the server wants published; the record of every signing key, by its name."""
+    keys = read_key_records(LocalHost(lab.path("/")), spec, DEBIAN_12)
+    lab.publish(server_zone(spec, keys))
+    return keys
 
 
 def _apply(lab: Sandbox, spec_file: Path, options: Sequence[str], stdout: int) -> None:

@@ -24,6 +24,7 @@ STDIN = 0
 START_TIMEOUT = 2.0  # seconds for nsenter(1) to start its program
 POLL_SECONDS = 0.005
 KILLED = 128  # plus the number of the signal, as shells have it
+SPEC_NOTE = "spec-file"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -79,6 +80,16 @@ def open_lab(host: LocalHost, name: str) -> Sandbox:
     if not lab.is_alive():
         raise UnfitError(f"the lab {name!r} has died", hint=f"`mailctl lab up{option}` starts a new one")
     return lab
+
+
+def note_spec_file(folder: Path, spec_file: Path) -> None:
+    """Keep in the lab's folder which spec it began with, for `read_spec_file`."""
+    (folder / SPEC_NOTE).write_text(str(spec_file.resolve()))
+
+
+def read_spec_file(lab: Sandbox) -> Path:
+    """The spec the lab began with."""
+    return Path((lab.folder / SPEC_NOTE).read_text())
 
 
 def list_labs(host: LocalHost) -> list[str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mailctl.errors import printable
+from mailctl.errors import MailctlError, printable
+from mailctl.lab.places import read_spec_file
+from mailctl.probe import Report, Verdict, glance_at, render_result, render_totals
 from mailctl.sandbox import Fault, ReceivedMessage, Sandbox
 from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6
+from mailctl.spec.load import load_spec
+from mailctl.spec.model import Spec
 
 # Service to the name of its first process.
 MAIN_PROCESSES = {"postfix": "master", "dovecot": "dovecot", "opendkim": "opendkim"}
@@ -31,7 +35,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class LabStatus:
-    """A picture of one moment."""
+    """A picture of one moment; `probe` is what a short probe found, or why there was none."""
 
     name: str
     folder: Path
@@ -42,6 +46,12 @@ class LabStatus:
     queue: tuple[Queued, ...]
     left: tuple[ReceivedMessage, ...]
     faults: dict[str, Fault]
+    probe: Report | str
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no probe failed."""
+        return isinstance(self.probe, str) or self.probe.is_safe
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -54,7 +64,14 @@ class LabStatus:
             "queue": [asdict(each) for each in self.queue],
             "left": [each.as_json() for each in self.left],
             "faults": dict(self.faults),
+            "probe": self._probe_as_json(),
         }
+
+    def _probe_as_json(self) -> dict[str, Any]:
+        if isinstance(self.probe, str):
+            return {"is_safe": None, "note": self.probe}
+        failed = [result.as_json() for result in self.probe.results if result.verdict is Verdict.FAIL]
+        return {**self.probe.as_json(), "checks": failed}
 
     def __str__(self) -> str:
         return "\n".join(map(printable, self._lines()))
@@ -73,26 +90,48 @@ class LabStatus:
             yield f"    through {message.host}:{message.port}, {message.tls or 'no TLS'}, {_login(message.login)}"
         for host, fault in self.faults.items():
             yield f"fault: {host} {fault}"
+        yield from self._probe_lines()
+
+    def _probe_lines(self) -> Iterator[str]:
+        if isinstance(self.probe, str):
+            if self.probe:
+                yield f"probe: {self.probe}"
+            return
+        yield f"probe: {render_totals(self.probe)}; `mailctl lab probe` makes every check"
+        for result in self.probe.results:
+            if result.verdict is Verdict.FAIL:
+                yield from (f"  {line}" for line in render_result(result).split("\n"))
 
 
-def read_status(lab: Sandbox, name: str) -> LabStatus:
-    """Ask the lab's processes, its queue and its world.
+def read_status(lab: Sandbox, name: str, spec: Spec | None = None, *, probes: bool = False) -> LabStatus:
+    """Ask the lab's processes, its queue and its world; `probes` asks its ports too, by `spec` or the lab's first one.
 
     Raises:
         MailctlError: the queue cannot be read.
     """
     processes = _process_names(lab)
+    services = {service: process in processes for service, process in MAIN_PROCESSES.items()}
     return LabStatus(
         name=name,
         folder=lab.folder,
         server_pid=lab.server.pid,
         supervisor_pid=lab.supervisor.pid,
         hostname=lab.hostname,
-        services={service: process in processes for service, process in MAIN_PROCESSES.items()},
+        services=services,
         queue=tuple(_read_queue(lab)),
         left=tuple(lab.messages()),
         faults=lab.faults(),
+        probe=_probe(lab, spec, services) if probes else "",
     )
+
+
+def _probe(lab: Sandbox, spec: Spec | None, services: Mapping[str, bool]) -> Report | str:
+    if not services["postfix"]:
+        return "not made, Postfix is down"
+    try:
+        return glance_at(lab, spec or load_spec(read_spec_file(lab)))
+    except MailctlError as error:
+        return f"not made, {error.message}; give the spec with -f"
 
 
 def _process_names(lab: Sandbox) -> set[str]:

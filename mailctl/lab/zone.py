@@ -7,23 +7,27 @@ from collections.abc import Mapping
 from mailctl.dkim.keys import quote_strings
 from mailctl.dkim.states import read_states, record_to_publish
 from mailctl.host import Host
-from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6
+from mailctl.sandbox.network import OUTSIDE_IPV4, SERVER_IPV4, SERVER_IPV6
 from mailctl.spec.derive import hosts_mail
 from mailctl.spec.model import Spec
 from mailctl.target import Target
+
+NAMESERVER = "ns1.world.example"
 
 Zone = dict[str, dict[str, list[str]]]
 
 
 def server_zone(spec: Spec, key_records: Mapping[str, str]) -> Zone:
-    """A, AAAA, MX and SPF of the host name and every hosted domain, and the DKIM records given by name."""
+    """A, AAAA, MX, NS and SPF of the host name and every hosted domain, and the DKIM records given by name."""
     zone: Zone = {
+        NAMESERVER: {"A": [OUTSIDE_IPV4]},
         spec.server.hostname: {"A": [SERVER_IPV4], "AAAA": [SERVER_IPV6], "TXT": ['"v=spf1 a -all"']},
     }
     for domain in spec.domains:
         # The host name may itself be a hosted domain.
         records = zone.setdefault(domain, {})
-        records |= {"MX": _mail_exchangers(spec, domain), "TXT": ['"v=spf1 mx -all"']}
+        exchangers = _mail_exchangers(spec, domain)
+        records |= {"MX": exchangers, "NS": [f"{NAMESERVER}."], "TXT": ['"v=spf1 mx -all"']}
     return zone | {name: {"TXT": [quote_strings(record)]} for name, record in key_records.items()}
 
 

@@ -20,7 +20,7 @@ ADDRESSES = frozenset({"sender", "recipient", "original_recipient"})
 
 # Each pattern begins at the begin of a token, so that a long text without an address costs linear time.
 ADDRESS = r"(?P<address>(?<![^\s<>@,;:()\[\]\"])(?:[^\s<>@,;:()\[\]\"]+|\"[^\"]*\")@[^\s<>@,;:()\"]+)"
-IPV6 = r"(?P<ipv6>(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]{0,15}(?![\w:]))"
+IPV6 = r"(?P<ipv6>(?<![\w:\]])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]{0,15}(?![\w:]))"
 IPV4 = r"(?P<ipv4>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w))"
 HOST = r"(?P<host>(?<![\w.-])(?:[\w-]+\.)+[a-zA-Z][\w-]+(?![\w-]))"
 SECRETS = re.compile(rf"{ADDRESS}|{IPV6}|{IPV4}|{HOST}")

@@ -89,34 +89,42 @@ class Counting:
         """Count whole lines, each ending in a newline."""
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        for lines in by_hour(block):
-            self._feed_hour(lines)
+        rows = rows_of(block)
+        start = 0
+        for lines, count in by_hour(block, len(rows)):
+            self._feed_hour(lines, rows[start : start + count])
+            start += count
         for queue in self.queues.values():
             queue.forget_oldest()
         self._enter_side(inside=True)  # a log may end outside the period asked for
         for tally in self._tallies.values():
             tally.limit()
 
-    def _feed_hour(self, lines: bytes) -> None:
+    def _feed_hour(self, lines: bytes, rows: list[Row]) -> None:
         """Count lines whose stamps share an hour, or that have none."""
         hour = hour_of(lines[: hour_length(lines)], self.years)
         if hour is None:
+            self.tally.lines += len(rows)
             for line in lines.split(b"\n")[:-1]:
-                self.tally.lines += 1
                 self._miss(line)
         elif self._window is None:
-            self._feed_lines(hour, lines)
+            self._feed_rows(hour, lines, rows)
         else:
-            for inside, part in self._window.split(lines, self._base_year + self.years.passed):
-                self._enter_side(inside)
-                self._feed_lines(hour, part)
+            self._feed_sides(hour, lines, rows, self._window)
 
-    def _feed_lines(self, hour: HourKey, lines: bytes) -> None:
+    def _feed_sides(self, hour: HourKey, lines: bytes, rows: list[Row], window: Window) -> None:
+        start = 0
+        for inside, part in window.split(lines, self._base_year + self.years.passed):
+            count = part.count(b"\n")
+            self._enter_side(inside)
+            self._feed_rows(hour, part, rows[start : start + count])
+            start += count
+
+    def _feed_rows(self, hour: HourKey, lines: bytes, rows: list[Row]) -> None:
+        self.tally.lines += len(rows)
         self.enter_hour(hour)
         if self.inside:
             self._note_ends(lines)
-        rows = rows_of(lines)
-        self.tally.lines += len(rows)
         current = self.queue.host
         counters = self._row_counters
         split_lines: list[bytes] = []

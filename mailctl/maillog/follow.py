@@ -6,14 +6,17 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailctl.maillog.compressed import LogError
 from mailctl.maillog.count import Counting
-from mailctl.maillog.events import Event, parse_line
 from mailctl.maillog.journal import as_syslog
 from mailctl.maillog.position import Position, Reader
 from mailctl.maillog.report import Report
 from mailctl.maillog.summary import make_report
+
+if TYPE_CHECKING:
+    from mailctl.maillog.events import Event
 
 POLL = 0.5
 """Seconds between two looks at the file."""
@@ -28,6 +31,8 @@ def follow(path: Path, *, from_start: bool = False) -> Iterator[Event | None]:
     Raises:
         LogError: the file cannot be read; one that is missing is waited for.
     """
+    from mailctl.maillog.events import parse_line
+
     for block in blocks_as_written(path, from_start=from_start):
         for line in block.split(b"\n")[:-1]:
             yield parse_line(line)

@@ -45,14 +45,14 @@ _OTHER_LINE = re.compile(rb"(?:[^\n]{15}|\d{4}-\S+) \S+ ([^ :[]+)(?:\[[^]]*\])?:
 _RUN = re.compile(rb"(\d[^\n]{12}|[^\d\n][^\n]{8})[^\n]*\n(?:\1[^\n]*\n)*+|[^\n]*\n")
 
 
-def by_hour(block: bytes) -> Iterator[bytes]:
-    """Runs of lines whose stamps share an hour, or that have none."""
+def by_hour(block: bytes, count: int) -> Iterator[tuple[bytes, int]]:
+    """Runs of lines whose stamps share an hour, or that have none, and how many; the block has `count` in all."""
     prefix = block[: hour_length(block)]
-    if b"\n" not in prefix and block.count(b"\n" + prefix) == block.count(b"\n") - 1:
-        yield block
+    if b"\n" not in prefix and block.count(b"\n" + prefix) == count - 1:
+        yield block, count
         return
     for run in _RUN.finditer(block):
-        yield run[0]
+        yield run[0], run[0].count(b"\n")
 
 
 def hour_length(line: bytes) -> int:

@@ -28,16 +28,14 @@ class Mail:
     Most fields keep their default for most messages, so those stand in the class: one is made for each message.
     """
 
+    origin = Origin.RECEIVED
+    number = 0
     active = False
     sender = b""
     size = MESSAGE
     hour: HourKey = b""
     inside = True
     deferred: set[bytes] | None = None
-
-    def __init__(self, origin: Origin, number: int) -> None:
-        self.origin = origin
-        self.number = number
 
 
 class Queue:
@@ -64,15 +62,20 @@ class Queue:
 
     def take(self, queue_id: bytes, origin: Origin) -> Mail:
         """A message that begins here; an older one of the same id has ended unseen."""
-        self.taken += 1
-        mail = self.mails[queue_id] = self.recent[queue_id] = Mail(origin, self.taken)
-        if len(self.recent) >= RECENT:
-            self.former, self.recent = self.recent, {}
+        recent = self.recent
+        mail = self.mails[queue_id] = recent[queue_id] = Mail()
+        mail.number = self.taken = self.taken + 1
+        if origin is not Origin.RECEIVED:
+            mail.origin = origin
+        if len(recent) >= RECENT:
+            self.former, self.recent = recent, {}
         return mail
 
     def adopt(self, queue_id: bytes) -> Mail:
         """A message whose beginning is not in the log."""
-        mail = self.mails[queue_id] = Mail(Origin.UNKNOWN, self.taken)
+        mail = self.mails[queue_id] = Mail()
+        mail.origin = Origin.UNKNOWN
+        mail.number = self.taken
         return mail
 
     def recently_taken(self, queue_id: bytes, taken: int | None = None) -> Mail | None:

@@ -14,6 +14,8 @@ Rename = Callable[[str], str]
 VERP_NUMBERS = re.compile(
     r"(?P<before>(?:bounce|return|sentto|noreply|nolist|\d)[^@]*?)(?:[-+_.*]\d+\b)+", re.IGNORECASE
 )
+# `a.example!bob@gateway`: a host without a dot gave the message on; the address is `bob@a.example`, by way of it.
+BANG_PATH = re.compile(r"(?P<path>.*!)?(?P<host>[^!]+)!(?P<user>[^!@]+)@(?P<gateway>[^.]+)")
 VERP_RECIPIENT = re.compile(r"[-*+](?:(?:\d+|ID)[-*])?[^=*@-]+[=*][^@]+@")
 
 
@@ -47,3 +49,36 @@ def without_verp(report: Report, forgets_recipient: bool) -> Report:
         return VERP_RECIPIENT.sub("@", address) if forgets_recipient else address
 
     return replace(report, senders=renamed(report.senders, general))
+
+
+def without_bang_paths(report: Report) -> Report:
+    """Addresses that a UUCP gateway rewrote are those they were before, as with `pflogsumm --uucp-mung`."""
+    return replace(
+        report,
+        senders=renamed(report.senders, without_bang_path),
+        sender_domains=_moved(report.sender_domains, report.senders),
+        recipients=renamed(report.recipients, without_bang_path),
+        recipient_domains=_moved(report.recipient_domains, report.recipients),
+    )
+
+
+def without_bang_path(address: str) -> str:
+    match = BANG_PATH.fullmatch(address)
+    if match is None:
+        return address
+    return f"{match['gateway']}!{match['path'] or ''}{match['user']}@{match['host']}"
+
+
+def _moved(domains: Rows, addresses: Rows) -> Rows:
+    """The list of domains after addresses changed theirs."""
+    moves = list(domains)
+    for row in addresses:
+        address = without_bang_path(row.name)
+        if address != row.name:
+            moves.append(Row(_domain(row.name), -row.messages, -row.bytes))
+            moves.append(Row(_domain(address), row.messages, row.bytes))
+    return tuple(row for row in renamed(tuple(moves), str) if row.messages)
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2].lower()

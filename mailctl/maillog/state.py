@@ -153,7 +153,9 @@ def _mail_data(mail: Mail) -> list[Any]:
 
 def _mail_from(data: list[Any]) -> Mail:
     origin, number, active, sender, size, hour, deferred = data
-    mail = Mail(Origin(origin), number)
+    mail = Mail()
+    mail.origin = Origin(origin)
+    mail.number = number
     mail.active = active
     mail.sender = sender.encode("latin-1")
     mail.size = MESSAGE + size

@@ -18,7 +18,7 @@ Counts = dict[bytes, int]
 Sizes = dict[bytes, int]
 """By name, messages and bytes in one number: MESSAGE for each message, plus its size. It takes half the memory and half
 the time of two, and adds up and sorts like a count."""
-MESSAGE = 1 << 60
+MESSAGE = 1 << 90
 
 TOTAL_NAMES = tuple(field.name for field in fields(Totals))
 RECEIVED, DELIVERED, DEFERRED, BOUNCED, REJECTED = range(5)  # places in the list of an hour
@@ -36,12 +36,15 @@ _LISTS = (
 )
 
 
+Route = tuple[bytes, bytes, bytes, bytes, bytes]
+"""Agent and level of TLS, status code, domain, relay, delay of a delivery."""
+
+
 class Tally:
     """`hours` in the order of the constants above, the rest by name.
 
     `totals` holds what nothing else tells: see `all_totals`.
-    `routes` counts deliveries by where and how: agent and level of TLS -> (domain, relay, delay) -> as in
-    Sizes; `digest` takes it apart now and then.
+    `routes` counts deliveries by where and how, as in Sizes; `digest` takes it apart now and then.
     Names of the `remote_` lists begin with a domain and a NUL; they count only what smtp(8) did.
     """
 
@@ -50,7 +53,7 @@ class Tally:
         self.unparsed = 0
         self.totals: dict[str, int] = dict.fromkeys(TOTAL_NAMES, 0)
         self.hours: dict[HourKey, list[int]] = {}
-        self.routes: dict[bytes, dict[tuple[bytes, bytes, bytes], int]] = {}
+        self.routes: dict[Route, int] = {}
         self.senders: Sizes = {}
         self.sender_domains: Sizes = {}
         self.recipients: Sizes = {}
@@ -124,7 +127,7 @@ class Tally:
         """Keep every list within MAX_NAMES."""
         self._limit_addresses(self.senders, self.sender_domains)
         self._limit_addresses(self.recipients, self.recipient_domains)
-        if sum(map(len, self.routes.values())) > MAX_NAMES // 2:
+        if len(self.routes) > MAX_NAMES // 2:
             self.digest()
         for name in _LISTS:
             _limit(getattr(self, name))
@@ -140,17 +143,17 @@ class Tally:
 
     def digest(self) -> None:
         """Take `routes` apart into relays, delays and what `remote_` lists hold."""
-        for level, routes in self.routes.items():
-            for (domain, relay, delay), total in routes.items():
-                messages, _ = parts(total)
-                add_count(self.relays, relay, total)
-                add_count(self.delays, delay, messages)
-                if level != ELSEWHERE:
-                    domain = domain.lower()
-                    # Which level a relay has may be known only to who counted the lines before these.
-                    suffix = b"\0" + relay if level.startswith(UNRESOLVED) else b""
-                    add_count(self.remote_levels, domain + b"\0" + level + suffix, messages)
-                    add_count(self.remote_delays, domain + b"\0" + delay, messages)
+        for (level, dsn, domain, relay, delay), total in self.routes.items():
+            messages, _ = parts(total)
+            add_count(self.dsn, dsn, messages)
+            add_count(self.relays, relay, total)
+            add_count(self.delays, delay, messages)
+            if level != ELSEWHERE:
+                domain = domain.lower()
+                # Which level a relay has may be known only to who counted the lines before these.
+                suffix = b"\0" + relay if level.startswith(UNRESOLVED) else b""
+                add_count(self.remote_levels, domain + b"\0" + level + suffix, messages)
+                add_count(self.remote_delays, domain + b"\0" + delay, messages)
         self.routes.clear()
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from mailctl.components import registry
@@ -16,8 +15,9 @@ from mailctl.plan.actual import Actual, Known, read_actual, without_owner
 from mailctl.plan.diff import diff_directories, diff_files
 from mailctl.plan.drift import list_drift
 from mailctl.plan.effects import FindOrigin, count_addresses, diff_inventories
-from mailctl.plan.inventory import Inventory, take_inventory
-from mailctl.plan.model import NO_ADDRESSES, Drift, Plan
+from mailctl.plan.inputs import Inputs
+from mailctl.plan.inventory import Inventory
+from mailctl.plan.model import NO_ADDRESSES, Drift, Plan, plan_digest, shown_directories
 from mailctl.plan.stored import (
     NO_MANIFEST,
     Manifest,
@@ -27,6 +27,7 @@ from mailctl.plan.stored import (
     read_originals,
     read_tree,
 )
+from mailctl.plan.take import take_inventory
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import Tree
@@ -45,7 +46,10 @@ def make_plan(spec: Spec, target: Target, host: Host) -> Plan:
         return take_inventory(spec, salt)
 
     wanted = _Wanted(tree, inventory, lambda path: spec.origin(*path), tuple(_missing_programs(spec, host)))
-    return _compare(host, target, stored, wanted)
+    return replace(
+        _compare(host, target, stored, wanted),
+        inputs=Inputs.of(spec, target, _programs(spec), registry.daemons(spec, target)),
+    )
 
 
 def make_rollback_plan(number: int, target: Target, host: Host) -> Plan:
@@ -67,7 +71,7 @@ def still_holds(plan: Plan, target: Target, host: Host) -> bool:
     """Whether `plan` would come out the same if it were made again now: nobody touched the host's side since."""
     stored = _read_stored(host, target)
     actual = _observe(host, target, stored, plan.desired)
-    return _digest(stored.number, actual.tree, plan.desired) == plan.digest
+    return plan_digest(stored.number, actual.tree, plan.desired) == plan.digest
 
 
 def service_actions(before: Tree, after: Tree) -> Iterator[tuple[Component, ServiceAction]]:
@@ -109,9 +113,7 @@ def _read_stored(host: Host, target: Target) -> _Stored:
 def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Plan:
     dropped = [path for path in stored.manifest.entries if path not in wanted.tree.files and _is_own_file(stored, path)]
     originals = read_originals(host, target, dropped)
-    # Table directories are made with their tables; whoever reads the plan is not served by their digests.
-    places = [each for each in wanted.tree.directories if each.path.parent != target.generations_dir]
-    desired = Tree.of([*wanted.tree, *originals, *places])
+    desired = Tree.of([*wanted.tree, *originals, *shown_directories(wanted.tree.directories, target)])
     actual = _observe(host, target, stored, desired)
     found, becomes = without_owner(host, actual.tree), without_owner(host, desired)
     changes = tuple(diff_files(found, becomes, actual.unreadable))
@@ -134,7 +136,7 @@ def _compare(host: Host, target: Target, stored: _Stored, wanted: _Wanted) -> Pl
         drift_details=details,
         addresses=NO_ADDRESSES if is_empty else count_addresses(before, after),
         number=stored.number,
-        digest=_digest(stored.number, actual.tree, desired),
+        digest=plan_digest(stored.number, actual.tree, desired),
         tree=wanted.tree,
         desired=desired,
         actual=actual.tree,
@@ -169,19 +171,18 @@ def _drift_problems(stored: _Stored, details: tuple[Drift, ...]) -> Iterator[Pro
 def _missing_programs(spec: Spec, host: Host) -> Iterator[Problem]:
     if not host.is_live():
         return
+    for program, service in _programs(spec).items():
+        if host.find_program(program) is None:
+            yield _warning(program, f"not installed; skipped: what {service} itself says of these files")
+
+
+def _programs(spec: Spec) -> dict[str, str]:
+    """The programs its services need, each with the name of the first that does."""
+    found: dict[str, str] = {}
     for component in registry.enabled_components(spec):
         for program in component.required_programs(spec):
-            if host.find_program(program) is None:
-                yield _warning(program, f"not installed; skipped: what {component.NAME} itself says of these files")
-
-
-def _digest(number: int | None, *trees: Tree) -> str:
-    digest = hashlib.sha256(str(number).encode())
-    for tree in trees:
-        for file in tree:
-            digest.update(f"\n{file.path} {file.mode:o} {file.owner}:{file.group} {file.digest}".encode())
-        digest.update(repr(tree.directories).encode())
-    return digest.hexdigest()
+            found.setdefault(program, component.NAME)
+    return found
 
 
 def _warning(place: str, message: str) -> Problem:

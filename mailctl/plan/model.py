@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -11,7 +12,9 @@ from pathlib import PurePosixPath
 from mailctl.components.base import Action as ServiceAction
 from mailctl.components.base import ReloadKind
 from mailctl.errors import Origin, Problem, printable
+from mailctl.plan.inputs import Inputs
 from mailctl.plan.inventory import Inventory
+from mailctl.target import Target
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
 
 
@@ -132,7 +135,7 @@ class Plan:
     for those paths the next generation no longer manages; `actual` is what the host holds now.
     `number` is the generation that serves now, None before the first apply.
     `drift` names files changed by hand since then, `drift_details` says what in them.
-    `digest` binds the plan to both sides.
+    `digest` binds the plan to both sides. `inputs` is what it was made from, where it can be made from that again.
     """
 
     effects: tuple[Effect, ...]
@@ -149,6 +152,7 @@ class Plan:
     desired: Tree = field(repr=False)
     actual: Tree = field(repr=False)
     inventory: Inventory = field(repr=False)
+    inputs: Inputs | None = field(default=None, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -165,3 +169,18 @@ class Plan:
     def pending_services(self) -> tuple[ServiceAction, ...]:
         """The services that must do something."""
         return tuple(each for each in self.services if each.kind is not ReloadKind.NOTHING)
+
+
+def shown_directories(directories: Iterable[RenderedDirectory], target: Target) -> list[RenderedDirectory]:
+    """Without those of lookup tables: they are made with their tables, and their digests serve nobody who reads."""
+    return [each for each in directories if each.path.parent != target.generations_dir]
+
+
+def plan_digest(number: int | None, *trees: Tree) -> str:
+    """What binds a plan to the generation that serves and to every file of both sides."""
+    digest = hashlib.sha256(str(number).encode())
+    for tree in trees:
+        for file in tree:
+            digest.update(f"\n{file.path} {file.mode:o} {file.owner}:{file.group} {file.digest}".encode())
+        digest.update(repr(tree.directories).encode())
+    return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 Below the state folder:
     current                  the number of the generation that serves
-    history/<number>/        meta.json, manifest.json, inventory.json, plan.txt, spec.yml, tree/<path>
+    history/<number>/        meta.json, manifest.json, inventory.json, inputs.json, plan.txt, spec.yml, tree/<path>
     history/0/               the files found before mailctl first wrote them: manifest.json, tree/<path>
     generations/<digest>/    lookup tables, shared by the generations that have the same ones
 """
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from mailctl.errors import MailctlError
 from mailctl.host import Host
+from mailctl.plan.inputs import Inputs
 from mailctl.plan.inventory import Inventory
 from mailctl.target import Target
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
@@ -146,6 +147,12 @@ def read_inventory(host: Host, target: Target, number: int | None) -> Inventory:
     if not number:
         return Inventory.empty()
     return _read_json(host, generation_dir(target, number) / "inventory.json", Inventory.from_json)
+
+
+def read_inputs(host: Host, target: Target, number: int) -> Inputs | None:
+    """What generation `number` was made from; None where that was not kept."""
+    path = generation_dir(target, number) / "inputs.json"
+    return None if host.stat(path) is None else _read_json(host, path, Inputs.from_json)
 
 
 def read_tree(host: Host, target: Target, number: int | None) -> Tree:

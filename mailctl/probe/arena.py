@@ -35,6 +35,8 @@ class Transport(StrEnum):
     SUBMISSION_TLS = "587+tls"
     SUBMISSIONS = "465"
     IMAPS = "993"
+    IMAP = "143"
+    POP3 = "110"
 
     @property
     def port(self) -> int:
@@ -70,7 +72,7 @@ class Vantage:
     addresses: Mapping[Family, str]
     sources: Mapping[Family, Iterator[str]] = field(default_factory=dict)
     patience: float = 8.0
-    limit: float = 30.0
+    limit: float = 60.0
     pace: float = 0.0
     trusted_roots: Path | None = None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import PurePosixPath
@@ -14,8 +13,7 @@ from mailctl.probe.arena import Arena, Transport
 from mailctl.probe.check import CannotTellError
 from mailctl.probe.dialogue import Dialogue, Reply, Transcript
 from mailctl.probe.mailroom import Arrival
-from mailctl.spec.derive import alias_rows, virtual_mailboxes
-from mailctl.spec.model import Spec
+from mailctl.spec.model import Role, Spec
 
 SINK_DOMAIN = "sink.example"
 
@@ -90,6 +88,19 @@ def require_inside(arena: Arena) -> tuple[Spec, LocalHost]:
     return arena.spec, LocalHost(arena.server.path(PurePosixPath("/")))
 
 
+def require_mailbox(arena: Arena) -> str:
+    """A mailbox strangers can write to; that of a backup MX is at its primary.
+
+    Raises:
+        CannotTellError: this server takes no mail, or nobody sees what becomes of it.
+    """
+    spec, _ = require_inside(arena)
+    mailbox = arena.subject.names.get("mailbox", "")
+    if spec.server.role not in (Role.FULL, Role.BACKUP_MX) or not mailbox:
+        raise CannotTellError("this server takes no mail")
+    return mailbox
+
+
 def arrivals(arena: Arena, token: str) -> Counter[str]:
     """How many copies of the message each mailbox and each outside recipient has."""
     return Counter(recipient for copy in _copies(arena, token) for recipient in copy.recipients)
@@ -107,35 +118,3 @@ def sent_copies(arena: Arena, token: str) -> list[bytes]:
 
 def _copies(arena: Arena, token: str) -> list[Arrival]:
     return arena.mailroom.copies(token) if arena.mailroom else []
-
-
-def where_mail_goes(spec: Spec, address: str) -> frozenset[str]:
-    """The mailboxes and outside addresses that mail to `address` reaches, each once; empty where it is refused."""
-    rows = {row.address: row.targets for row in alias_rows(spec)}
-    mailboxes = set(virtual_mailboxes(spec))
-    return frozenset(_expand(spec, rows, mailboxes, address, frozenset()))
-
-
-def _expand(
-    spec: Spec, rows: dict[str, tuple[str, ...]], mailboxes: set[str], address: str, above: frozenset[str]
-) -> Iterator[str]:
-    """Postfix's order: the whole address, without its tag, its domain; virtual(5)."""
-    localpart, _, domain = address.rpartition("@")
-    if domain == spec.server.hostname and domain not in spec.domains:
-        system = spec.local_aliases.get(localpart) or spec.local_aliases.get("root", "")
-        if system:
-            yield from _expand(spec, rows, mailboxes, system, above | {address})
-        return
-    plain = f"{localpart.partition('+')[0]}@{domain}"
-    for key in (address, plain, f"@{domain}"):
-        targets = rows.get(key, ())
-        if targets and targets != (address,) and address not in above:
-            for target in targets:
-                yield from _expand(spec, rows, mailboxes, target, above | {address})
-            return
-        if targets:
-            break
-    if domain not in spec.domains:
-        yield address
-    elif plain in mailboxes:
-        yield plain

@@ -22,6 +22,7 @@ RENEGOTIATION_SCSV = 0x00FF
 X25519 = 29
 GROUPS = (X25519, 23, 24, 25, 256, 257)
 # ECDSA, RSA and RSA-PSS with SHA-2, then SHA-1, which old servers need.
+SHA1_SIGNATURES = (0x0203, 0x0201)
 SIGNATURES = (0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0807, 0x0203, 0x0201)
 LARGEST_ANSWER = 2**17
 
@@ -48,6 +49,7 @@ class Offer:
     suites: Sequence[int]
     server_name: str = ""
     groups: Sequence[int] = GROUPS
+    signatures: Sequence[int] = SIGNATURES
     compression: bool = False
 
 
@@ -95,9 +97,9 @@ def _client_hello(offer: Offer) -> bytes:
 
 def _extensions(offer: Offer) -> list[bytes]:
     found = [
-        _extension(SUPPORTED_GROUPS, _vector(struct.pack(f"!{len(offer.groups)}H", *offer.groups), 2)),
+        _extension(SUPPORTED_GROUPS, _vector(_numbers(offer.groups), 2)),
         _extension(POINT_FORMATS, b"\x01\x00"),
-        _extension(SIGNATURE_ALGORITHMS, _vector(struct.pack(f"!{len(SIGNATURES)}H", *SIGNATURES), 2)),
+        _extension(SIGNATURE_ALGORITHMS, _vector(_numbers(offer.signatures), 2)),
     ]
     if offer.server_name:
         found.append(_extension(SERVER_NAME, _vector(b"\x00" + _vector(offer.server_name.encode("idna"), 2), 2)))
@@ -106,6 +108,10 @@ def _extensions(offer: Offer) -> list[bytes]:
         # Any 32 bytes are a public key of X25519.
         found.append(_extension(KEY_SHARE, _vector(struct.pack("!H", X25519) + _vector(os.urandom(32), 2), 2)))
     return found
+
+
+def _numbers(values: Sequence[int]) -> bytes:
+    return struct.pack(f"!{len(values)}H", *values)
 
 
 def _extension(number: int, content: bytes) -> bytes:

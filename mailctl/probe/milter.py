@@ -53,9 +53,13 @@ class MilterClient:
         Raises:
             OSError, MilterError: it does not answer, or not in the protocol's words.
         """
-        self._macros("C", {"{daemon_name}": "smtpd", "j": "mx1.example.org", **(macros or {})})
-        self._macros("M", {"i": QUEUE_ID, **(macros or {})})
+        given = {"{daemon_name}": "smtpd", "j": "mx1.example.org", **(macros or {})}
         for command, data in _steps(message, client):
+            # Right before their step: libmilter forgets those of a later one when an earlier one comes.
+            if command == b"C":
+                self._macros(command, given)
+            elif command == b"M":
+                self._macros(command, {"i": QUEUE_ID, **given})
             self._send(command, data)
             verdict, _ = self._receive()
             if verdict != CONTINUE:
@@ -72,9 +76,9 @@ class MilterClient:
             name, _, value = (data[4:] if kind == INSERT_HEADER else data).rstrip(b"\0").partition(b"\0")
             headers.append((name.decode(), value.decode()))
 
-    def _macros(self, step: str, values: Mapping[str, str]) -> None:
+    def _macros(self, step: bytes, values: Mapping[str, str]) -> None:
         pairs = b"".join(f"{name}\0{value}\0".encode() for name, value in values.items())
-        self._send(b"D", step.encode() + pairs)
+        self._send(b"D", step + pairs)
 
     def _send(self, command: bytes, data: bytes) -> None:
         self._socket.sendall(struct.pack("!I", len(data) + 1) + command + data)

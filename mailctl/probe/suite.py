@@ -22,6 +22,7 @@ from mailctl.probe.families import (
     certificate,
     closed,
     delivery,
+    errors,
     renegotiation,
     signer,
     signing,
@@ -31,7 +32,7 @@ from mailctl.probe.families import (
 )
 from mailctl.probe.logins import known_passwords, when_reread
 from mailctl.probe.mailroom import Mailroom
-from mailctl.probe.result import Report, Result
+from mailctl.probe.result import Report, Result, Verdict
 from mailctl.probe.runner import Announce, run_checks
 from mailctl.probe.subject import choose_subject, probe_logins
 from mailctl.sandbox import Sandbox
@@ -40,7 +41,7 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-MODULES = (auth, tables, tls, renegotiation, certificate, delivery, signer, signing, smuggling, closed)
+MODULES = (auth, errors, tables, tls, renegotiation, certificate, delivery, signer, signing, smuggling, closed)
 FAMILIES = ("relay", "auth", "identity", "enumeration", "tls", "delivery", "signing", "smuggling", "closed")
 HELO = "probe.client.example"
 CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
@@ -103,14 +104,7 @@ def probe_sandbox(
     Raises:
         MailctlError: the logins cannot be prepared.
     """
-    families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
-    addresses = {Family.IPV4: SERVER_IPV4, Family.IPV6: SERVER_IPV6}
-    vantage = Vantage(
-        addresses={family: addresses[family] for family in families},
-        sources={family: client_addresses(family, spec) for family in families},
-        limit=limit,
-        trusted_roots=sandbox.path(target.ca_file),
-    )
+    vantage = _outside_of(sandbox, spec, target, limit)
     given = known_passwords(sandbox, target, probe_logins(spec)) if passwords is None else nullcontext(passwords)
     with given as known:
         arena = Arena(
@@ -124,6 +118,35 @@ def probe_sandbox(
             logins_from=when_reread() if passwords is None else 0.0,
         )
         return sandbox.call_outside(lambda: run_checks(checks, arena, announce))
+
+
+def glance_at(sandbox: Sandbox, spec: Spec, *, target: Target = DEBIAN_12) -> Report:
+    """What can be asked of a sandbox at any time, in a second: nothing is sent, nobody logs in, nothing waits."""
+    vantage = _outside_of(sandbox, spec, target)
+    checks = [check for check in select_checks(fast=True) if not check.waits]
+    arena = Arena(
+        vantage=vantage,
+        subject=choose_subject(spec, {}, SANDBOX_WORLD),
+        deadline=time.monotonic() + vantage.limit,
+        spec=spec,
+        target=target,
+        server=sandbox,
+    )
+    report = sandbox.call_outside(lambda: run_checks(checks, arena, ignore))
+    # What it lacks here is for a whole probe.
+    made = tuple(result for result in report.results if result.verdict is not Verdict.SKIP)
+    return Report(made, report.seconds)
+
+
+def _outside_of(sandbox: Sandbox, spec: Spec, target: Target, limit: float = Vantage.limit) -> Vantage:
+    families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
+    addresses = {Family.IPV4: SERVER_IPV4, Family.IPV6: SERVER_IPV6}
+    return Vantage(
+        addresses={family: addresses[family] for family in families},
+        sources={family: client_addresses(family, spec) for family in families},
+        limit=limit,
+        trusted_roots=sandbox.path(target.ca_file),
+    )
 
 
 def probe_machine(

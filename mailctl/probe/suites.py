@@ -17,6 +17,8 @@ MOZILLA_INTERMEDIATE = {
     0x009F: "DHE-RSA-AES256-GCM-SHA384",
     0xCCAA: "DHE-RSA-CHACHA20-POLY1305",
 }
+# What Internet.nl calls good; the others of Mozilla's profile are sufficient.
+GOOD = {number: name for number, name in MOZILLA_INTERMEDIATE.items() if name.startswith("ECDHE")}
 TLS_1_3 = {
     0x1301: "TLS_AES_128_GCM_SHA256",
     0x1302: "TLS_AES_256_GCM_SHA384",
@@ -122,5 +124,12 @@ INSUFFICIENT = {
     0xC016: "AECDH-RC4-SHA",
     0xC017: "AECDH-DES-CBC3-SHA",
 }
+# As a server must choose them, level by level.
+LEVELS = (
+    GOOD,
+    SUFFICIENT | {number: name for number, name in MOZILLA_INTERMEDIATE.items() if number not in GOOD},
+    PHASE_OUT,
+    INSUFFICIENT,
+)
 # What a TLS 1.2 client can offer; the worst first, so that a server without an order of its own shows it.
 ALL_1_2 = INSUFFICIENT | PHASE_OUT | SUFFICIENT | MOZILLA_INTERMEDIATE

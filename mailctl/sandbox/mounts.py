@@ -33,10 +33,10 @@ class _Attributes(ctypes.Structure):
 
 def list_disks_below(folders: Sequence[Path]) -> list[Path]:
     """The folders below `folders` that are file systems of their own, on a disk, parents first."""
-    found = set(_disks(Path("/proc/self/mountinfo").read_text()))
-    inside = (path for path in found if any(folder in path.parents for folder in folders))
+    found = _disks(Path("/proc/self/mountinfo").read_text())
+    inside = ((number, path) for number, path in found if any(folder in path.parents for folder in folders))
     # One that something was mounted over is listed as well, but is not what its path leads to.
-    return sorted(path for path in inside if path.is_dir() and path.is_mount())
+    return sorted({path for number, path in inside if path.is_dir() and _mount_of(path) == number})
 
 
 def make_all_read_only() -> None:
@@ -51,8 +51,20 @@ def make_all_read_only() -> None:
         raise MailctlError(f"cannot make the private file system read-only: {os.strerror(ctypes.get_errno())}")
 
 
-def _disks(mountinfo: str) -> Iterator[Path]:
+def _disks(mountinfo: str) -> Iterator[tuple[int, Path]]:
+    """The number and the place of each mount of a disk."""
     for line in mountinfo.splitlines():
         place, _, rest = line.partition(" - ")
+        number, *fields = place.split()
         if rest.split()[0] in DISK_TYPES:
-            yield Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), place.split()[4]))
+            yield int(number), Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[3]))
+
+
+def _mount_of(path: Path) -> int:
+    """The number of the mount that `path` leads to; fdinfo in proc(5)."""
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        fields = Path(f"/proc/self/fdinfo/{descriptor}").read_text().split()
+    finally:
+        os.close(descriptor)
+    return int(fields[fields.index("mnt_id:") + 1])

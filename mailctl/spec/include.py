@@ -11,7 +11,7 @@ from mailctl.errors import Origin, Problem
 from mailctl.spec.fleet import fleet_problems
 from mailctl.spec.foreign import KNOWN_KEYS, is_foreign
 from mailctl.spec.hints import did_you_mean
-from mailctl.spec.nodes import ListNode, MappingNode, SourceFile, UnreadableFileError, read_source
+from mailctl.spec.nodes import ListNode, MappingNode, SourceFile, UnreadableFileError, expand, read_source
 from mailctl.spec.source import read_yaml
 from mailctl.spec.table import COLUMNS, Table, TableFile
 from mailctl.spec.values import parse_domain
@@ -100,7 +100,7 @@ def _included(found: SpecFiles, spec: Path) -> Iterator[tuple[Path, Origin]]:
                 Problem(origin, "include", message, "passwords are read by {file: ...} where they belong")
             )
             continue
-        names = sorted(glob.glob(pattern, root_dir=spec.parent))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        names = expand(pattern, spec.parent)
         if not names and not glob.has_magic(pattern):
             found.problems.append(
                 Problem(origin, "include", f"no file is named {pattern!r}", _similar_file(spec, pattern))

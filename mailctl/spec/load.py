@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mailctl.errors import Origin, Problem, Severity, SpecError, UsageError
+from mailctl.errors import Origin, Problem, Severity, SpecError
 from mailctl.spec.fleet import host_of_machine, hosts_of, root_for
 from mailctl.spec.hints import shortened
 from mailctl.spec.include import SpecFiles, read_spec_files
@@ -23,39 +22,9 @@ from mailctl.spec.rules import check_rules
 from mailctl.spec.secrets import FORGIVING
 from mailctl.spec.twins import twin_keys
 
-SPEC_VARIABLE = "MAILCTL_SPEC"
-USUAL_PLACES = (Path("mailctl.yml"), Path("/etc/mailctl/mailctl.yml"))
 # Each try to type what is left takes as long as a load, and a value missing at the top cannot be left out.
 MOST_TRIES = 3
 LONGEST_PATH = 300
-
-
-def find_spec(given: Path | None) -> Path:
-    """The spec file: `given`, MAILCTL_SPEC, ./mailctl.yml, /etc/mailctl/mailctl.yml, the first that there is.
-
-    One that was named is taken even where no file is: reading it says what is wrong.
-
-    Raises:
-        UsageError: nobody named a spec and none is at the usual places.
-    """
-    if given is not None:
-        return given
-    if named := os.environ.get(SPEC_VARIABLE):
-        return Path(named)
-    for path in USUAL_PLACES:
-        if _may_exist(path):
-            return path
-    raise UsageError(
-        f"no spec: neither {' nor '.join(map(str, USUAL_PLACES))} exists",
-        hint=f"name one with -f FILE or {SPEC_VARIABLE}, or write a first one with `mailctl init`",
-    )
-
-
-def _may_exist(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return True  # in a folder this user may not enter: reading it says so
 
 
 def load_spec(path: Path, host: str | None = None, machine: str | None = None) -> Spec:

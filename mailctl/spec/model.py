@@ -7,7 +7,6 @@ A rule about one record is a validator here; a rule across records is in rules.p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -23,9 +22,18 @@ from pydantic import (
 )
 
 from mailctl.errors import Origin
+from mailctl.spec.choices import ROLES
+from mailctl.spec.choices import DmarcPolicy as DmarcPolicy
+from mailctl.spec.choices import MailboxKind as MailboxKind
+from mailctl.spec.choices import MtaSts as MtaSts
+from mailctl.spec.choices import OutboundTls as OutboundTls
+from mailctl.spec.choices import RelayPreset as RelayPreset
+from mailctl.spec.choices import Role as Role
+from mailctl.spec.choices import TlsLevel as TlsLevel
+from mailctl.spec.choices import TlsProfile as TlsProfile
 from mailctl.spec.origins import NO_ORIGINS, Origins
 from mailctl.spec.secrets import NO_PASSWORD, PasswordHash, PlainSecret
-from mailctl.spec.values import (
+from mailctl.spec.value_types import (
     Address,
     AliasKey,
     AliasTarget,
@@ -43,7 +51,6 @@ from mailctl.spec.values import (
     MailboxName,
     Name,
     Network,
-    NextHop,
     NextHopText,
     Number,
     Parameter,
@@ -53,85 +60,11 @@ from mailctl.spec.values import (
     SenderPattern,
     Setting,
 )
+from mailctl.spec.values import NextHop
 
 SHORTEST_ROTATION = 30 * 86400  # seconds; a key outlives its use by a week or two
 SMALLEST_QUOTA = 2**20
 SMALLEST_MESSAGE_SIZE = 64 * 2**10
-
-
-class Role(StrEnum):
-    """What the server is for."""
-
-    FULL = "full"
-    SEND_ONLY = "send-only"
-    RELAY = "relay"
-    BACKUP_MX = "backup-mx"
-
-
-class TlsProfile(StrEnum):
-    """Mozilla's server-side TLS profiles, as far as mail allows."""
-
-    MODERN = "modern"
-    INTERMEDIATE = "intermediate"
-    OLD = "old"
-
-
-class OutboundTls(StrEnum):
-    """The default level towards other servers; smtp_tls_security_level, postconf(5)."""
-
-    MAY = "may"
-    ENCRYPT = "encrypt"
-    DANE = "dane"
-
-
-class TlsLevel(StrEnum):
-    """The level towards one destination; smtp_tls_policy_maps, postconf(5)."""
-
-    NONE = "none"
-    MAY = "may"
-    ENCRYPT = "encrypt"
-    DANE = "dane"
-    DANE_ONLY = "dane-only"
-    VERIFY = "verify"
-    SECURE = "secure"
-
-
-class MailboxKind(StrEnum):
-    """Whether a login has a mailbox of its own."""
-
-    MAILBOX = "mailbox"
-    SMTP_USER = "smtp-user"
-
-
-class RelayPreset(StrEnum):
-    """Mail services with ready settings; one data file each in spec/presets."""
-
-    AMAZON_SES = "amazon-ses"
-    MAILGUN = "mailgun"
-    SENDGRID = "sendgrid"
-    POSTMARK = "postmark"
-    BREVO = "brevo"
-    SMTP_COM = "smtp-com"
-    GOOGLE_WORKSPACE = "google-workspace"
-    MICROSOFT_365 = "microsoft-365"
-    NAJVA = "najva"
-    LIARA = "liara"
-
-
-class DmarcPolicy(StrEnum):
-    """What a domain asks receivers to do with mail that is not from it; RFC 7489 section 6.3."""
-
-    NONE = "none"
-    QUARANTINE = "quarantine"
-    REJECT = "reject"
-
-
-class MtaSts(StrEnum):
-    """How far senders are held to TLS by a policy on the web; RFC 8461 section 3.2."""
-
-    NONE = "none"
-    TESTING = "testing"
-    ENFORCE = "enforce"
 
 
 DIRECT: Literal["direct"] = "direct"
@@ -215,8 +148,7 @@ class Server(Record):
 
     hostname: Hostname = documented("Its fully qualified name; the PTR should match.", "myhostname")
     role: Role = documented(
-        "full receives and delivers; send-only only sends; relay passes on for trusted networks; "
-        "backup-mx queues for another server.",
+        "What it is for: " + "; ".join(f"{role} {meaning}" for role, meaning in ROLES.items()) + ".",
         "which services run, and on which ports",
         default=Role.FULL,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import os
 import re
 import stat
@@ -15,6 +16,7 @@ from typing import Any
 from mailctl.errors import Origin, Problem
 
 LARGEST_FILE = 64 * 2**20
+LONGEST_SECRET = 4096
 MOST_PROBLEMS = 50
 
 Place = int
@@ -154,6 +156,21 @@ def read_source(path: Path) -> SourceFile:
 
 def _unreadable(path: Path, message: str, line: int = 0, column: int = 0, hint: str = "") -> UnreadableFileError:
     return UnreadableFileError(Problem(Origin(str(path), line, column), "", message, hint))
+
+
+def read_secret(path: Path) -> str:
+    """What a secret file holds, without the line end an editor leaves.
+
+    Raises:
+        OSError: as `read_regular`.
+        UnicodeDecodeError: it is not text.
+    """
+    return read_regular(path, LONGEST_SECRET).decode().rstrip("\r\n")
+
+
+def expand(pattern: str, folder: Path) -> list[str]:
+    """The names a pattern of `include` means, in order; `folder` is that of the spec."""
+    return sorted(glob.glob(pattern, root_dir=folder))  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
 def read_regular(path: Path, most: int) -> bytes:

@@ -17,6 +17,9 @@ class Origins(Protocol):
     def files(self) -> Collection[str]:
         """The spec and what it includes."""
 
+    def text(self, file: str) -> str:
+        """What one of the files held when it was read."""
+
     def find(self, path: Path) -> Origin:
         """Where the value at `path` stands; for a path that was not written, its nearest parent."""
 
@@ -33,6 +36,9 @@ class NoOrigins:
     @property
     def files(self) -> Collection[str]:
         return ()
+
+    def text(self, file: str) -> str:
+        return ""
 
     def find(self, path: Path) -> Origin:
         return Origin("<spec>")

@@ -30,6 +30,9 @@ class FilePlaces:
     def files(self) -> Collection[str]:
         return self._files.keys()
 
+    def text(self, file: str) -> str:
+        return self._files[file].text
+
     def find(self, path: Path) -> Origin:
         """Where the value at `path` stands; for a mapping or list, and for what was not written, its nearest key."""
         return self._walk(path, want_key=False)
@@ -66,27 +69,29 @@ class FilePlaces:
 
     def _walk(self, path: Path, want_key: bool) -> Origin:
         node: Any = self._root
-        origin = Origin(self._root.source.name, 1, 1)
+        above: MappingNode | ListNode | None = None
+        key: str | int | None = None
         for part in path:
-            if isinstance(node, MappingNode):
-                key = self._written_key(node, str(part))
-                if key is None:
-                    break
-                child = node[key]
-                is_plain = isinstance(child, str) and not want_key
-                origin = node.value_origin(key) if is_plain else node.key_origin(key)
-            elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node):
-                origin, child = node.item_origin(part), node[part]
-            else:
+            found = self._step(node, part)
+            if found is None:
                 break
-            node = child
-        return origin
+            above, key, node = node, found, node[found]
+        if isinstance(above, MappingNode):
+            is_plain = isinstance(node, str) and not want_key
+            return above.value_origin(str(key)) if is_plain else above.key_origin(str(key))
+        if isinstance(above, ListNode) and isinstance(key, int):
+            return above.item_origin(key)
+        return Origin(self._root.source.name, 1, 1)
+
+    def _step(self, node: Any, part: str | int) -> str | int | None:
+        """What leads from `node` to what `part` of a path means; None where nothing is."""
+        if isinstance(node, MappingNode):
+            return self._written_key(node, str(part))
+        return part if isinstance(node, ListNode) and isinstance(part, int) and part < len(node) else None
 
     def _child(self, node: Any, part: str | int) -> Any:
-        if isinstance(node, MappingNode):
-            key = self._written_key(node, str(part))
-            return None if key is None else node[key]
-        return node[part] if isinstance(node, list) and isinstance(part, int) and part < len(node) else None
+        key = self._step(node, part)
+        return None if key is None else node[key]
 
     def _written_key(self, node: MappingNode, key: str) -> str | None:
         """The key as the user wrote it for `key` as the model keeps it."""

@@ -14,11 +14,11 @@ from typing import Annotated, Any
 
 from pydantic_core.core_schema import ValidationInfo, with_info_plain_validator_function
 
-from mailctl.spec.nodes import base_folder, read_regular
-from mailctl.spec.values import ReadBy, Secret
+from mailctl.spec.nodes import base_folder, read_secret
+from mailctl.spec.value_types import ReadBy
+from mailctl.spec.values import VARIABLE, Secret
 
 FORMS = ("hash", "file", "env")
-LONGEST_SECRET = 4096
 # Schemes of `doveadm pw -l` on Dovecot 2.3 that are not plain text in disguise.
 HASH = re.compile(
     r"\{(?:ARGON2ID|ARGON2I|BLF-CRYPT|SHA512-CRYPT|SHA256-CRYPT|PBKDF2)(?:\.[A-Z0-9]+)?\}[A-Za-z0-9$./,=+\-]{20,512}"
@@ -79,13 +79,11 @@ def _read_file(name: str, folder: Path) -> Secret:
         raise ValueError(f"the file {name!r} climbs with '..'; write its absolute path")
     path = folder / name
     try:
-        content = read_regular(path, LONGEST_SECRET)
+        return Secret(read_secret(path), f"file {name}", path)
     except OSError as error:
         raise ValueError(
             f"cannot read the secret file {str(path)!r}: {(error.strerror or str(error)).lower()}"
         ) from None
-    try:
-        return Secret(content.decode().rstrip("\r\n"), f"file {name}", path)
     except UnicodeDecodeError:
         raise ValueError(f"the secret file {str(path)!r} is not UTF-8 text") from None
 
@@ -95,7 +93,7 @@ def _read_variable(name: str) -> Secret:
         raise ValueError(f"{name!r} is not the name of an environment variable")
     if name not in os.environ:
         raise ValueError(f"the environment variable {name} is not set")
-    return Secret(os.environ[name], f"variable {name}")
+    return Secret(os.environ[name], f"{VARIABLE}{name}")
 
 
 def _reader(read: Callable[[Any], Secret], *kinds: str) -> ReadBy:

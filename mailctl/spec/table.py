@@ -9,7 +9,7 @@ from typing import Any
 
 from mailctl.errors import Origin, Problem
 from mailctl.spec.hints import did_you_mean
-from mailctl.spec.nodes import MOST_PROBLEMS, MappingNode, Place, SourceFile, Span
+from mailctl.spec.nodes import MOST_PROBLEMS, ListNode, MappingNode, Place, SourceFile, Span
 
 ADDRESS = "address"
 SECRETS = {"password_hash": "hash", "password_file": "file"}
@@ -119,7 +119,7 @@ class Table:
                 continue
             place = _cell(line, index)
             if column not in SECRETS:
-                items[column] = cell.split() if column in LISTS else cell
+                items[column] = self._list(cell.split(), place) if column in LISTS else cell
             elif "password" not in items:
                 items["password"] = self._node({SECRETS[column]: cell}, [place, place])
             else:
@@ -135,6 +135,11 @@ class Table:
     def _node(self, items: dict[str, Any], marks: list[Place]) -> MappingNode:
         node = MappingNode(items, self.source, len(self.source.marks))
         self.source.marks.extend(marks)
+        return node
+
+    def _list(self, values: list[str], place: Place) -> ListNode:
+        node = ListNode(values, self.source, len(self.source.marks))
+        self.source.marks.extend([place] * len(values))
         return node
 
     def _report(self, line: int, index: int, message: str, hint: str = "") -> None:

@@ -13,9 +13,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailctl.errors import Origin, Problem
-from mailctl.spec.model import Spec
+
+if TYPE_CHECKING:
+    from mailctl.spec.model import Spec
 
 MOST_LINKS = 40  # as the kernel, path_resolution(7)
 ROOT = 0

@@ -139,7 +139,7 @@ def test_a_broken_spec_is_named_by_its_line_and_never_placed(run: Run, tmp_path:
 def test_a_change_is_planned_then_placed_then_applied(run: Run, recorded: Recorded, tmp_path: Path) -> None:
     executable = recorded.answers((0, ONE_CHANGE), (0, ONE_CHANGE | {"applied": 4}))
     found = run(content=SPEC, files=SECRETS, executable=executable, host="mx1", overwrite=True, diff=True)
-    assert (found["changed"], found["generation"]) == (True, 4)
+    assert (found["changed"], found["generation"], found["applied"]) == (True, 4, 4)
     assert "    -old\n    +new" in found["diff"][0]["prepared"]
     assert [asked[:2] for asked in recorded.asked] == [["apply", "--check"], ["apply", "--yes"]]
     assert all({"--json", "--host", "mx1", "--overwrite"} <= set(asked) for asked in recorded.asked)
@@ -151,7 +151,7 @@ def test_a_change_is_planned_then_placed_then_applied(run: Run, recorded: Record
 def test_nothing_to_do_is_one_question_and_no_change(run: Run, recorded: Recorded) -> None:
     run(content=SPEC, files=SECRETS, executable=recorded.answers((0, ONE_CHANGE), (0, ONE_CHANGE | {"applied": 4})))
     found = run(content=SPEC, files=SECRETS, executable=recorded.answers((0, EMPTY)), diff=True)
-    assert not found["changed"]
+    assert (found["changed"], found["applied"]) == (False, None)
     assert "diff" not in found
     assert len(recorded.asked) == 1
 
@@ -187,16 +187,18 @@ def test_what_mailctl_warns_of_is_a_warning(run: Run, recorded: Recorded) -> Non
 
 
 @pytest.mark.parametrize("record", [None, '{"release": "another", "units": []}', "{torn"])
-def test_a_host_without_the_wanted_release_is_not_asked(
-    run: Run, recorded: Recorded, tmp_path: Path, record: str | None
+@pytest.mark.parametrize(("code", "summary"), [(0, ONE_CHANGE["summary"]["text"]), (65, None)])
+def test_another_release_may_show_its_plan_and_nothing_else(
+    run: Run, recorded: Recorded, tmp_path: Path, record: str | None, code: int, summary: str | None
 ) -> None:
     if record is not None:
         (tmp_path / "record").write_text(record)
-    wanted = {"executable": recorded.answers(), "record": str(tmp_path / "record"), "release": "this"}
+    executable = recorded.answers((code, ONE_CHANGE if code == 0 else {"error": "unknown key", "diagnostics": []}))
+    wanted = {"executable": executable, "record": str(tmp_path / "record"), "release": "this"}
     found = run(check=True, content=SPEC, files=SECRETS, **wanted)
-    assert (found["pending"], found["installed"]) == (True, False)
+    assert (found["pending"], found["installed"], found.get("summary")) == (True, False, summary)
     assert run(content=SPEC, files=SECRETS, **wanted)["failed"]
-    assert recorded.asked == []
+    assert len(recorded.asked) == 1
 
 
 def test_no_program_is_told_from_a_program_that_fails(run: Run, recorded: Recorded, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
+from mailctl.apply.keys import World
 from mailctl.apply.rotate import Rotation, rotate
 from mailctl.components import opendkim
 from mailctl.dkim.key_table import key_table
@@ -78,8 +79,12 @@ class MemorySigner:
         record = self.records.get(name)
         return (Sighting("ns1", (record,)) if record else Sighting("ns1", absence="nxdomain"),)
 
+    @property
+    def world(self) -> World:
+        return World(self.look, lambda domain: self.signer)
+
     def step(self, *, auto: bool = True) -> Rotation:
-        return rotate(self.host, DEBIAN_12, SPEC, DOMAIN, self.now, self.look, auto=auto)
+        return rotate(self.host, DEBIAN_12, SPEC, DOMAIN, self.now, self.world, auto=auto)
 
     @property
     def signer(self) -> str:

@@ -7,14 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailctl.apply.keys import World
 from mailctl.apply.rotate import generate, rotate
 from mailctl.components import opendkim
-from mailctl.dkim.key_table import key_table
+from mailctl.dkim.key_table import key_table, render_key_table
 from mailctl.dkim.keys import key_of
-from mailctl.dkim.rotation import Sighting, StepKind, next_selector, not_published, not_revoked
-from mailctl.dkim.states import KeyState, Stage, read_states
+from mailctl.dkim.rotation import Sighting, StepKind, flight_time, next_selector, not_published, not_revoked
+from mailctl.dkim.states import KeyState, Stage, list_keys, read_states
 from mailctl.errors import BusyError, MailctlError, UsageError
-from mailctl.spec.model import Spec
+from mailctl.spec.model import PostfixSettings, Spec
 from mailctl.target import DEBIAN_12
 from mailctl.tree import Tree
 from tests.dkim.memory_signer import DOMAIN, SPEC, MemorySigner
@@ -22,6 +23,7 @@ from tests.memory_host import PowerCut
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+ONE_ROTATION = 14  # days: made, published, a week in flight, emptied
 DAYS = 60  # a key of 30 days is replaced, retired and deleted within
 
 
@@ -32,6 +34,11 @@ def signer() -> MemorySigner:
 
 def stages(signer: MemorySigner) -> dict[str, Stage]:
     return {state.key.selector: state.stage for state in read_states(signer.host, DEBIAN_12, DOMAIN)}
+
+
+def is_table_right(signer: MemorySigner) -> bool:
+    wanted = render_key_table(DEBIAN_12, list_keys(signer.host, DEBIAN_12))
+    return signer.host.read(key_table(DEBIAN_12)) == wanted
 
 
 def live(signer: MemorySigner, days: int) -> list[StepKind]:
@@ -48,6 +55,7 @@ def live(signer: MemorySigner, days: int) -> list[StepKind]:
             done.append(found.done.kind)
         signer.send()
         assert signer.unverifiable() == []
+        assert found is None or is_table_right(signer)
         signer.now += DAY
         assert signer.unverifiable() == []
         signer.publish()
@@ -65,13 +73,13 @@ def test_a_full_rotation_leaves_no_gap(signer: MemorySigner) -> None:
 def test_power_lost_at_any_moment_converges_without_a_gap() -> None:
     whole = MemorySigner(START)
     whole.host.effects = 0
-    live(whole, DAYS)
+    live(whole, ONE_ROTATION)
     effects = whole.host.effects
-    assert effects > 40
+    assert effects > 25
     for effect in range(1, effects + 1):
         signer = MemorySigner(START)
         signer.host.break_at(effect, PowerCut())
-        live(signer, DAYS + 5)
+        live(signer, ONE_ROTATION + 5)
         found = stages(signer)
         assert found["s2026a"] is Stage.DELETED, effect
         assert list(found.values()).count(Stage.SIGNING) == 1, effect
@@ -104,7 +112,15 @@ def test_a_key_that_is_not_visible_does_not_sign(
     signer.publish()
     record = signer.records[f"s2026b._domainkey.{DOMAIN}"]
     seen = [replace(each, records=tuple(text.replace("{record}", record) for text in each.records)) for each in shown]
-    found = rotate(signer.host, DEBIAN_12, SPEC, DOMAIN, signer.now, lambda name: seen, auto=False)
+    found = rotate(
+        signer.host,
+        DEBIAN_12,
+        SPEC,
+        DOMAIN,
+        signer.now,
+        World(lambda name: seen, lambda domain: signer.signer),
+        auto=False,
+    )
     assert found.done is None
     assert found.is_stuck
     assert any(reason in each for each in found.waiting[0].reasons), found.waiting
@@ -140,7 +156,7 @@ def test_a_timer_makes_no_key_before_its_time(signer: MemorySigner) -> None:
     assert record.dkim
     plain = record.model_copy(update={"dkim": record.dkim.model_copy(update={"rotate": None})})
     without = SPEC.model_copy(update={"domains": {DOMAIN: plain}})
-    found = rotate(signer.host, DEBIAN_12, without, DOMAIN, signer.now, signer.look, auto=True)
+    found = rotate(signer.host, DEBIAN_12, without, DOMAIN, signer.now, signer.world, auto=True)
     assert found.done is None
     assert "`rotate` is not set" in found.waiting[0].reasons[0]
     live(signer, 12)
@@ -164,25 +180,26 @@ def install(signer: MemorySigner, spec: Spec) -> None:
 def test_a_key_the_spec_no_longer_names_is_retired_too(signer: MemorySigner) -> None:
     spec = respelt("mine")
     install(signer, spec)
-    rotate(signer.host, DEBIAN_12, spec, DOMAIN, signer.now, signer.look, auto=True)
+    rotate(signer.host, DEBIAN_12, spec, DOMAIN, signer.now, signer.world, auto=True)
     assert stages(signer)["s2026a"] is Stage.REPLACED
     row = f"s2026a._domainkey.{DOMAIN} {DOMAIN}:mine:"
     assert row in (signer.host.read(key_table(DEBIAN_12)) or b"").decode()
+    signer.restart()
     signer.now += 8 * DAY
-    done = rotate(signer.host, DEBIAN_12, spec, DOMAIN, signer.now, signer.look, auto=True).done
+    done = rotate(signer.host, DEBIAN_12, spec, DOMAIN, signer.now, signer.world, auto=True).done
     assert done is not None
     assert (done.kind, done.selector) == (StepKind.RETIRE, "s2026a")
 
 
 def test_a_configuration_that_is_not_applied_is_not_turned(signer: MemorySigner) -> None:
     with pytest.raises(MailctlError, match=r"does not sign example\.org") as caught:
-        rotate(signer.host, DEBIAN_12, respelt("mine"), DOMAIN, signer.now, signer.look, auto=False)
+        rotate(signer.host, DEBIAN_12, respelt("mine"), DOMAIN, signer.now, signer.world, auto=False)
     assert "mailctl apply" in caught.value.hint
 
 
 def test_domains_that_are_not_signed_are_named(signer: MemorySigner) -> None:
     with pytest.raises(UsageError, match=r"example\.com"):
-        rotate(signer.host, DEBIAN_12, SPEC, "example.com", signer.now, signer.look, auto=False)
+        rotate(signer.host, DEBIAN_12, SPEC, "example.com", signer.now, signer.world, auto=False)
 
 
 def test_one_mailctl_at_a_time(signer: MemorySigner) -> None:
@@ -218,6 +235,35 @@ def test_without_the_signer_running_the_table_waits_for_its_start(signer: Memory
     assert signer.signer == "s2026b"
 
 
+def test_a_signer_that_does_not_obey_is_told_again(signer: MemorySigner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailctl.apply.keys.wait_until", lambda holds, pause: holds())
+    signer.step()
+    signer.publish()
+    deaf = World(signer.look, lambda domain: "s2026a")
+    with pytest.raises(MailctlError, match="does not sign example.org with s2026b"):  # noqa: RUF043 - a dot is a dot
+        rotate(signer.host, DEBIAN_12, SPEC, DOMAIN, signer.now, deaf, auto=True)
+    assert stages(signer)["s2026b"] is Stage.PENDING
+    assert signer.step().done
+    assert stages(signer)["s2026b"] is Stage.SIGNING
+
+
+def test_a_key_table_that_was_lost_is_mended(signer: MemorySigner) -> None:
+    live(signer, 14)
+    signer.host.put(str(key_table(DEBIAN_12)), "gone\n")
+    assert signer.step().done is None
+    assert signer.host.read(key_table(DEBIAN_12)) == signer.loaded
+    assert signer.signer == "s2026b"
+
+
+def test_a_key_that_still_signs_is_not_retired(signer: MemorySigner) -> None:
+    live(signer, 2)
+    signer.now += 8 * DAY
+    deaf = World(signer.look, lambda domain: "s2026a")
+    found = rotate(signer.host, DEBIAN_12, SPEC, DOMAIN, signer.now, deaf, auto=True)
+    assert (found.done, found.waiting[0].reasons) == (None, ("OpenDKIM still signs with it",))
+    assert stages(signer)["s2026a"] is Stage.REPLACED
+
+
 def test_a_key_others_can_read_does_not_sign(signer: MemorySigner) -> None:
     signer.step()
     signer.publish()
@@ -226,6 +272,15 @@ def test_a_key_others_can_read_does_not_sign(signer: MemorySigner) -> None:
     found = signer.step()
     assert found.done is None
     assert "others can read" in found.waiting[0].reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "days"),
+    [(None, 7), ("3d", 7), ("10d", 12), ("10", 12), ("240h", 12), ("2w", 16), ("$bounce_queue_lifetime", 7)],
+)
+def test_mail_may_be_in_flight_as_long_as_a_queue_keeps_it(lifetime: str | None, days: int) -> None:
+    settings = PostfixSettings(main={"maximal_queue_lifetime": lifetime} if lifetime else {})
+    assert flight_time(SPEC.model_copy(update={"postfix": settings})) == days * DAY
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def verify(content: bytes, signer: Signer) -> Signature:
         asked.append(name)
         return KeyAnswer(signer.record)
 
-    (found,) = verify_message(content, find_key, datetime.now(UTC)).signatures
+    (found,) = verify_message(content, find_key, datetime.now(UTC), str).signatures
     assert set(asked) <= {f"s1._domainkey.{domain}" for domain in DOMAINS}
     return found
 

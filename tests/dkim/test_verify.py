@@ -15,6 +15,7 @@ from mailctl.dkim.arc import verify_arc
 from mailctl.dkim.message import LARGEST_MESSAGE
 from mailctl.dkim.public_key import KeyAnswer
 from mailctl.dkim.verify import Alignment, BodyHash, Signature, Verdict, Verification, problems_of, verify_message
+from mailctl.dns.suffix import organisational_domain
 from mailctl.errors import MailctlError
 from tests.dkim.signer import MESSAGE, Signer
 
@@ -29,7 +30,7 @@ def stamp(moment: datetime) -> str:
 
 def verify(content: bytes, record: str | KeyAnswer) -> Verification:
     answer = KeyAnswer(record) if isinstance(record, str) else record
-    return verify_message(content, lambda name: answer, NOW)
+    return verify_message(content, lambda name: answer, NOW, organisational_domain)
 
 
 def complaint(look: Callable[[], object]) -> str:
@@ -171,11 +172,19 @@ def test_a_key_for_its_own_domain_only(signer: Signer) -> None:
         ("org", Alignment.NONE),
         ("notexample.org", Alignment.NONE),
         ("lists.example.com", Alignment.NONE),
+        ("sister.example.org", Alignment.RELAXED),
     ],
 )
 def test_alignment_with_the_author(signer: Signer, domain: str, expected: Alignment) -> None:
     found = only(signer.sign(d=domain), signer.record)
     assert (found.verdict, found.alignment) == (Verdict.PASS, expected)
+
+
+def test_a_public_suffix_is_no_organisation(signer: Signer) -> None:
+    content = signer.sign(MESSAGE.replace(b"example.org", b"example.co.uk"), d="other.co.uk")
+    assert only(content, signer.record).alignment is Alignment.NONE
+    content = signer.sign(MESSAGE.replace(b"example.org", b"a.example.co.uk"), d="b.example.co.uk")
+    assert only(content, signer.record).alignment is Alignment.RELAXED
 
 
 def test_two_authors_align_with_nobody(signer: Signer) -> None:
@@ -201,8 +210,30 @@ def test_a_message_without_a_signature(signer: Signer) -> None:
 def test_a_crowd_of_signatures_is_not_looked_at(signer: Signer) -> None:
     asked = []
     content = b"DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=s; h=from; bh=AAAA; b=AAAA\r\n" * 1000 + MESSAGE
-    found = verify_message(content, lambda name: asked.append(name) or KeyAnswer(signer.record), NOW)
-    assert (len(found.signatures), found.unread) == (10, 990)
+    found = verify_message(
+        content, lambda name: asked.append(name) or KeyAnswer(signer.record), NOW, organisational_domain
+    )
+    assert (len(found.signatures), found.unread, len(asked)) == (10, 990, 0)
+
+
+def test_a_chain_of_seals_is_read(signer: Signer) -> None:
+    once = signer.seal(signer.sign(), "lists.example", 1)
+    twice = signer.seal(once, "relay.example", 2)
+    for content, sealed_by in ((once, ("lists.example",)), (twice, ("lists.example", "relay.example"))):
+        found = verify_arc(content, lambda name: KeyAnswer(signer.record))
+        assert found is not None
+        assert (found.verdict, found.reason, found.sealed_by) == ("pass", "", sealed_by)
+
+
+def test_a_broken_chain_fails(signer: Signer) -> None:
+    sealed = signer.seal(signer.sign(), "lists.example", 1)
+    changed = verify_arc(sealed.replace(b"Hello", b"Hallo"), lambda name: KeyAnswer(signer.record))
+    unknown = verify_arc(sealed, lambda name: KeyAnswer(problem="nxdomain"))
+    assert changed is not None
+    assert unknown is not None
+    assert (changed.verdict, unknown.verdict) == ("fail", "fail")
+    assert changed.reason
+    assert verify_arc(signer.sign(), lambda name: KeyAnswer(signer.record)) is None
 
 
 def test_line_feeds_alone_are_line_ends_as_in_a_file(signer: Signer) -> None:

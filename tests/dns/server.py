@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socketserver
 import struct
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ class World:
         self._names = {each for name in self._zone for each in _with_parents(name)}
         self._faults = dict(faults or {})
         self.asked: list[tuple[str, str, str]] = []
+        self.failures: list[str] = []
 
     def reply(self, wire: bytes, transport: str) -> bytes | None:
         query = dns.message.from_wire(wire)
@@ -142,12 +144,23 @@ class _Tcp(socketserver.StreamRequestHandler):
             self.wfile.write(struct.pack("!H", len(reply)) + reply)
 
 
-class _UdpServer(socketserver.ThreadingUDPServer):
+class _Remembering:
+    """Keeps what went wrong for the end of the test: the client sees nothing but silence."""
+
+    world: World
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            self.world.failures.append(repr(error))
+
+
+class _UdpServer(_Remembering, socketserver.ThreadingUDPServer):
     daemon_threads = True
     max_packet_size = 65535
 
 
-class _TcpServer(socketserver.ThreadingTCPServer):
+class _TcpServer(_Remembering, socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
@@ -164,3 +177,4 @@ def serving(world: World, address: str = ADDRESS) -> Iterator[int]:
             yield port
             udp.shutdown()
             tcp.shutdown()
+    assert not world.failures, "the server of the test failed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from mailctl.target import DEBIAN_12
 from tests.dns.conftest import CERTIFICATE, FOLDER, Machine
 from tests.dns.server import ADDRESS, World, serving
 
+RECORD_TYPES = {"A", "AAAA", "CNAME", "MX", "PTR", "SRV", "TLSA", "TXT"}
 KEYS = {"drop", "add", "faults", "spec", "host", "keys", "finds", "never_asks"}
 
 
@@ -73,9 +74,31 @@ CASES = [
 ]
 
 
+def _published(zone: str, verdicts: Iterable[Verdict]) -> str:
+    """The zone once the records of the verdicts stand in it, in place of those of the same name, type and kind."""
+    records = [record for verdict in verdicts for record in verdict.paste]
+    replaced = {(record.name, record.rdtype, _kind(record.rdata)) for record in records}
+    lines = [line for line in zone.splitlines() if line.strip() and not line.startswith(";")]
+    # A CNAME bears no other record beside it, RFC 1034 section 3.6.2.
+    replaced |= {(record.name, "CNAME", "") for record in records}
+    kept = [line for line in lines if _place(line) not in replaced]
+    return "\n".join([*kept, *dict.fromkeys(record.zone_line for record in records)])
+
+
+def _place(line: str) -> tuple[str, str, str]:
+    name, *rest = line.split()
+    rdtype = next(word for word in rest if word in RECORD_TYPES)
+    return name.removesuffix("."), rdtype, _kind(line.partition(rdtype)[2].strip())
+
+
+def _kind(rdata: str) -> str:
+    """SPF among the TXT records of a name: others stay."""
+    return "spf" if rdata.startswith('"v=spf1 ') else ""
+
+
 @contextmanager
-def checked(case: Case, folder: Path, machine: Machine) -> Iterator[tuple[tuple[Verdict, ...], World]]:
-    world = World(machine.zone(case.zone()), case.data.get("faults"))
+def checked(case: Case, folder: Path, machine: Machine, zone: str = "") -> Iterator[tuple[tuple[Verdict, ...], World]]:
+    world = World(machine.zone(zone or case.zone()), case.data.get("faults"))
     spec, facts = case.load(folder, machine)
     is_silent = "silent" in case.data.get("faults", {}).values()
     with serving(world) as port:
@@ -92,6 +115,10 @@ def test_the_verdicts_of_a_broken_zone(case: Case, tmp_path: Path, machine: Mach
         assert all(f"{verdict.found} {verdict.hint}".isprintable() for verdict in verdicts)
         if "never_asks" in case.data:
             assert not [name for name, _, _ in world.asked if case.data["never_asks"] in name]
+    mendable = {verdict.key for verdict in verdicts if verdict.paste}
+    if mendable and "faults" not in case.data:
+        with checked(case, tmp_path, machine, _published(machine.zone(case.zone()), verdicts)) as (left, _):
+            assert mendable.isdisjoint(verdict.key for verdict in left), "what it says to publish does not mend it"
 
 
 def test_every_verdict_has_a_case_that_finds_it() -> None:

@@ -123,7 +123,7 @@ def test_programs_users_and_modules_that_are_missing(monkeypatch: pytest.MonkeyP
     assert found["dkimpy"].remedy.startswith("pip install dkimpy")
     monkeypatch.undo()
     (well,) = environment.look(patient())
-    assert well.text.startswith("mx1.example.org: 1 domains")
+    assert well.text.startswith("mx1.example.org, domains: 1")
 
 
 def raising(error: Exception) -> Check:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_logs import RUNS, recorded_lines
 
 from mailctl.maillog import parse_line, read, summarise
+from mailctl.maillog.events import Unparsed
 from mailctl.maillog.report import Report
 
 STAMP = "2026-03-01T06:00:00.000001+00:00 mx1 "
@@ -117,6 +120,20 @@ def test_a_form_counts(name: str) -> None:
     report = summarise([STAMP + line for line in lines])
     assert {total: count for total, count in report.as_json()["totals"].items() if count} == expected
     assert report.lines.unparsed == 0
+
+
+UNDERSTOOD = Path(__file__).with_name("understood.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("line", UNDERSTOOD)
+def test_what_postfix_writes_in_normal_operation_is_understood(line: str) -> None:
+    assert summarise([f"{STAMP}postfix/{line}"]).lines.unparsed == 0
+    assert not isinstance(parse_line(f"{STAMP}postfix/{line}"), Unparsed)
+
+
+def test_a_connection_that_tlsproxy_makes_for_postscreen_counts_as_incoming_tls() -> None:
+    (line,) = (line for line in UNDERSTOOD if line.startswith("tlsproxy[1]: Anonymous TLS"))
+    assert [row.name for row in summarise([f"{STAMP}postfix/{line}"]).tls.inbound] == ["TLSv1.3"]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,8 @@ class Reader:
             raise RefusedByServiceError(done.complaint)
         for line in done.stdout.decode().splitlines():
             if not line.startswith("#"):
-                yield (line.strip(),)
+                # Warnings are numbered by size.
+                yield (re.sub(r"^quota_warning\d*", "quota_warning", line.strip()),)
 
     def _table(self, path: Path) -> Iterator[Record]:
         for line in self._run("postmap", "-s", f"texthash:{path}").splitlines():

@@ -1,6 +1,6 @@
 """Steady mail with ids of its own, until its stdin ends; prints what became of each message as JSON.
 
-python load_client.py RECIPIENT SENDERS
+python load_client.py RECIPIENT SENDERS LABEL
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import threading
 import time
 
 
-def send_until(ended: threading.Event, number: int, recipient: str, seen: dict[str, list[str]]) -> None:
+def send_until(ended: threading.Event, label: str, number: int, recipient: str, seen: dict[str, list[str]]) -> None:
     client: smtplib.SMTP | None = None
     count = 0
     while not ended.is_set():
         count += 1
-        message_id = f"{number}-{count}"
+        message_id = f"{label}-{number}-{count}"
         try:
             if client is None:
                 client = smtplib.SMTP("127.0.0.1", 25, timeout=30)
@@ -33,10 +33,10 @@ def send_until(ended: threading.Event, number: int, recipient: str, seen: dict[s
 
 
 def main() -> None:
-    recipient, senders = sys.argv[1], int(sys.argv[2])
+    recipient, senders, label = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     seen: dict[str, list[str]] = {"accepted": [], "refused": [], "lost": []}
     ended = threading.Event()
-    arguments = ((ended, number, recipient, seen) for number in range(senders))
+    arguments = ((ended, label, number, recipient, seen) for number in range(senders))
     threads = [threading.Thread(target=send_until, args=each) for each in arguments]
     for thread in threads:
         thread.start()

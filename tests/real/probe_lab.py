@@ -72,9 +72,9 @@ class ProbeLab:
 
 
 @contextmanager
-def started_lab(purpose: str, folder: Path) -> Iterator[ProbeLab]:
+def started_lab(purpose: str, folder: Path, text: str = SPEC) -> Iterator[ProbeLab]:
     host, name = LocalHost(), f"{purpose}-{os.getpid()}"
-    (folder / "mail.yml").write_text(SPEC)
+    (folder / "mail.yml").write_text(text)
     (folder / "hash").write_text(hash_password(host, PASSWORD, Scheme.SHA512_CRYPT))
     (folder / "slow-hash").write_text(hash_password(host, PASSWORD))
     (folder / "relay-password").write_text("secret")
@@ -128,6 +128,9 @@ class Mutation:
             file.write_text(file.read_text().replace(old, new))
         if self.certificate:
             _install(lab, self.certificate)
+
+
+OPEN_RELAY = Mutation("open relay", ("relay.stranger",), main={"mynetworks": "0.0.0.0/0, [::]/0"})
 
 
 def _install(lab: ProbeLab, kind: str) -> None:

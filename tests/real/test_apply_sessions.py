@@ -87,3 +87,21 @@ def test_sessions_of_a_removed_login_end_and_no_new_one_begins(lab: Lab) -> None
             lab.sandbox.call_outside(lambda: log_in_to_imap(LOGIN, PASSWORD))
         with pytest.raises(smtplib.SMTPAuthenticationError):
             lab.sandbox.call_outside(lambda: log_in_to_submission(LOGIN, PASSWORD))
+
+
+def test_ending_sessions_stops_no_service(lab: Lab) -> None:
+    """The master stops a service for a minute where a process of it dies before it had a client."""
+    text = lab.spec_file.read_text()
+    row = "      dora: {password: {file: secrets/carol}}\n"
+    place = "    aliases:\n      info"
+    lab.spec_file.write_text(text.replace(place, f"{row}{place}"))
+    verb = ("-f", str(lab.spec_file), "apply", "-y", "--no-canary")
+    assert lab.mailctl(*verb).returncode == 0
+    lab.spec_file.write_text(text)
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.callback(lab.sandbox.call_outside(lambda: log_in_to_submission("ali@example.org", "pw-ali")).close)
+    done = lab.mailctl(*verb)
+    assert done.returncode == 0, done.stderr
+    assert "throttling" not in lab.log()
+    lab.sandbox.call_outside(lambda: log_in_to_submission("ali@example.org", "pw-ali")).close()

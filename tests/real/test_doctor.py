@@ -14,7 +14,7 @@ import pytest
 from lab_kit import Lab, password_hash
 
 from mailctl.dkim.key_table import key_table
-from mailctl.dkim.keys import key_of
+from mailctl.dkim.keys import ensure_key, key_of
 from mailctl.dkim.states import KeyState, states_path, write_states
 from mailctl.host import LocalHost
 from mailctl.target import DEBIAN_12
@@ -146,6 +146,21 @@ def with_states(*states: KeyState) -> Callable[[Lab], Undo]:
     return do
 
 
+def take_over_unheard(lab: Lab) -> Undo:
+    """Another key is to sign, and OpenDKIM was not told."""
+    new = key_of(DEBIAN_12, DOMAIN, "s2")
+    ensure_key(LocalHost(lab.sandbox.path("/")), DEBIAN_12, new, 2048)
+    lab.run("chown", "opendkim:opendkim", str(new.path))
+    first = state("s2026a", NOW - 9 * DAY, signs=NOW - 9 * DAY, replaced=NOW, replaced_by="s2")
+    undo = with_states(first, state("s2", NOW - DAY, signs=NOW))(lab)
+
+    def remove() -> None:
+        undo()
+        lab.run("rm", str(new.path), str(new.record_path))
+
+    return remove
+
+
 def state(selector: str, made: datetime, **fields: Any) -> KeyState:
     return KeyState(key_of(DEBIAN_12, DOMAIN, selector), made, **fields)
 
@@ -208,8 +223,9 @@ FAULTS = [
           renew_certificate(90)),
     Fault("a certificate that ends", "certificates", "warn", "mx1.example.org", "remove", renew_certificate(5)),
     Fault("a key that others read", "dkim", "fail", DOMAIN, "chmod 0600", open_key),
-    Fault("a KeyTable of another mind", "dkim", "fail", "KeyTable", "mailctl apply",
+    Fault("a KeyTable of another mind", "dkim", "fail", "KeyTable", "dkim rotate --auto",
           replace_file(str(key_table(DEBIAN_12)), lambda text: b"")),
+    Fault("a key OpenDKIM never heard of", "dkim", "fail", f"{DOMAIN} signer", "reload opendkim", take_over_unheard),
     Fault("an old key", "dkim", "warn", DOMAIN, "dkim rotate", with_states(OLD)),
     Fault("a key nobody publishes", "dkim", "warn", f"{DOMAIN} s2", "dkim rotate",
           with_states(OLD, state("s2", NOW - 5 * DAY))),

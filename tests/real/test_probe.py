@@ -1,10 +1,9 @@
-"""The probe against servers as rendered: everything holds, in time, and nothing is left behind."""
+"""The probe against servers as rendered: everything holds, and nothing is left behind."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,11 +13,10 @@ from mailctl.host import LocalHost
 from mailctl.probe import Report, Verdict, outside, probe_remote, select_checks, suite
 from mailctl.sandbox.launch import python_module
 from mailctl.sandbox.network import SERVER_IPV4
-from tests.real.probe_lab import PASSWORD, ProbeLab, started_lab
+from tests.real.probe_lab import OPEN_RELAY, PASSWORD, ProbeLab, started_lab
 
 pytestmark = pytest.mark.real
 
-LONGEST_RUN = 25.0  # seconds on a machine that does other things; docs/probe.md has the figure of an idle one
 TOUCHED = ("/etc/dovecot/mailctl.users", "/etc/dovecot/mailctl.smtp-users", "/etc/postfix/main.cf")
 
 
@@ -41,17 +39,16 @@ def faults(report: Report) -> list[tuple[str, str]]:
     return [(each.name, each.decisive[0].note) for each in report.results if each.verdict is not Verdict.OK]
 
 
-def test_the_whole_suite_holds_in_time_and_leaves_the_server_as_it_was(lab: ProbeLab) -> None:
+def test_the_whole_suite_holds_and_leaves_the_server_as_it_was(lab: ProbeLab) -> None:
     before = {path: lab.sandbox.path(path).read_bytes() for path in TOUCHED}
     mounts = lab.run("cat", "/proc/self/mounts")
     report = lab.probe()
     assert faults(report) == []
-    assert report.seconds < LONGEST_RUN
     assert {path: lab.sandbox.path(path).read_bytes() for path in TOUCHED} == before
     assert lab.run("cat", "/proc/self/mounts") == mounts
 
 
-def test_the_fast_checks_are_fast(lab: ProbeLab) -> None:
+def test_the_fast_checks_hold(lab: ProbeLab) -> None:
     report = lab.probe(fast=True)
     assert faults(report) == []
     assert {each.name.partition(".")[0] for each in report.results} >= {
@@ -61,7 +58,6 @@ def test_the_fast_checks_are_fast(lab: ProbeLab) -> None:
         "signing",
         "delivery",
     }
-    assert report.seconds < LONGEST_RUN / 2
 
 
 def test_a_probe_from_inside_makes_an_outside_of_its_own(lab: ProbeLab) -> None:
@@ -81,21 +77,38 @@ def test_a_probe_from_inside_makes_an_outside_of_its_own(lab: ProbeLab) -> None:
 
 def test_an_open_relay_is_found_from_inside(lab: ProbeLab) -> None:
     """Its dialogue and the remedy stand below the failure; exit code 1."""
-    main_cf = lab.sandbox.path("/etc/postfix/main.cf")
-    before = main_cf.read_text()
-    try:
-        lab.run("postconf", "-e", "mynetworks = 0.0.0.0/0, [::]/0")
-        lab.run("postfix", "reload")
-        time.sleep(2)
+    with OPEN_RELAY.applied(lab):
         done = mailctl(lab, f"--lab={lab.name}", "probe", "--only", "relay.stranger")
-    finally:
-        main_cf.write_text(before)
-        lab.run("postfix", "reload")
-        time.sleep(2)
+        status = mailctl(lab, "lab", "status", "--name", lab.name)
     assert done.returncode == 1
     assert "FAIL  relay.stranger" in done.stdout
     assert "-> RCPT TO:<probe@example.com>\n" in done.stdout
     assert "remedy: look at smtpd_relay_restrictions" in done.stdout
+    assert status.returncode == 1
+    assert "FAIL  relay.stranger" in status.stdout
+
+
+def test_the_status_of_a_lab_holds_a_short_probe_that_sends_nothing(lab: ProbeLab) -> None:
+    """By the spec the lab began with, where none is given."""
+    before = len(lab.sandbox.messages())
+    command = python_module("mailctl", "lab", "status", "--name", lab.name, "--json")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    probe = json.loads(done.stdout)["probe"]
+    assert probe["is_safe"] is True
+    assert probe["totals"]["ok"] > 40
+    assert probe["totals"]["skip"] == 0
+    assert len(lab.sandbox.messages()) == before
+
+
+def test_the_status_of_a_lab_whose_postfix_is_down_says_so(lab: ProbeLab) -> None:
+    lab.run("postfix", "stop")
+    try:
+        done = mailctl(lab, "lab", "status", "--name", lab.name)
+    finally:
+        lab.run("postfix", "start")
+    assert done.returncode == 0
+    assert "probe: not made, Postfix is down" in done.stdout
 
 
 def test_a_login_given_by_hand_proves_identity(lab: ProbeLab) -> None:

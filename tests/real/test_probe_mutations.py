@@ -22,6 +22,15 @@ LOGINS_OPEN = {"smtpd_sender_restrictions": ""}
 DOVECOT = "/etc/dovecot/dovecot.conf"
 ANYBODY = "passdb {\n  driver = static\n  args = nopassword=y\n}\npassdb {\n  driver = passwd-file"
 FIRST_PASSDB = "passdb {\n  driver = passwd-file"
+OPEN_IMAP = """
+ssl = yes
+disable_plaintext_auth = no
+service imap-login {
+  inet_listener imap {
+    port = 143
+  }
+}
+"""
 ANONYMOUS = "smtpd_sasl_security_options"
 
 BROKE_DOWN = re.compile("not proved|no connection|no answer|hung up|did not come back")
@@ -68,6 +77,10 @@ MUTATIONS = (
     Mutation("any password", ("auth.wrong-password",), replace={DOVECOT: (FIRST_PASSDB, ANYBODY)}),
     Mutation("no delay", ("auth.same-answer",),
              replace={DOVECOT: ("auth_failure_delay = 2 secs", "auth_failure_delay = 0")}),
+    Mutation("IMAP in clear", ("auth.mailbox-ports",),
+             replace={DOVECOT: ("service lmtp {", f"{OPEN_IMAP}service lmtp {{")}),
+    Mutation("endless patience", ("enumeration.errors",),
+             main={"smtpd_error_sleep_time": "0", "smtpd_hard_error_limit": "100"}),
     Mutation("no limit of tries", ("auth.rate",), main={"smtpd_client_auth_rate_limit": "0"}),
     Mutation(
         "anybody is anybody",
@@ -86,10 +99,14 @@ MUTATIONS = (
     Mutation("a bare line feed ends a message", ("smuggling.inbound",), main={"smtpd_forbid_bare_newline": "no"}),
     Mutation("stray line ends leave", ("smuggling.outbound",),
              main={"smtpd_forbid_bare_newline": "no", "cleanup_replace_stray_cr_lf": "no"}),
-    Mutation("TLS of the last century", ("tls.versions", "tls.mozilla-intermediate"),
+    Mutation("TLS of the last century", ("tls.versions", "tls.mozilla-intermediate", "tls.hash"),
              main={"smtpd_tls_protocols": ">=TLSv1", "smtpd_tls_mandatory_protocols": ">=TLSv1",
                    "mailctl_tls_cipherlist": "ALL:@SECLEVEL=0"}),
-    Mutation("anonymous suites", ("tls.internet-nl",), main={"smtpd_tls_exclude_ciphers": ""}),
+    Mutation("anonymous suites", ("tls.internet-nl",),
+             main={"smtpd_tls_exclude_ciphers": "", "mailctl_tls_opportunistic_cipherlist": "HIGH:MEDIUM:aNULL"}),
+    Mutation("the client chooses the suite", ("tls.order",), main={"tls_preempt_cipherlist": "no"}),
+    Mutation("the longest key first", ("tls.order",),
+             main={"mailctl_tls_opportunistic_cipherlist": "aNULL:-aNULL:HIGH:MEDIUM:+RC4:@STRENGTH"}),
     Mutation("renegotiation", ("tls.renegotiation",), main={"tls_ssl_options": "0x100"}),
     Mutation("small curves", ("tls.curves",), main={"tls_eecdh_auto_curves": "secp224r1 prime256v1"}),
     Mutation("expired", ("tls.certificate",), certificate="expired"),

@@ -25,7 +25,9 @@ def look(patient: Patient, spec: Spec) -> Iterator[Finding]:
     verdicts = sorted(check_domains(spec, facts, resolver), key=lambda each: list(Level).index(each.level))
     yield from map(_finding, verdicts)
     if not verdicts:
-        yield ok("dns", f"{len(spec.domains)} domains and {len(facts.servers)} servers as the spec wants them")
+        yield ok(
+            "dns", f"domains: {len(spec.domains)}, servers: {len(facts.servers)}; published as the spec wants them"
+        )
 
 
 def _finding(verdict: DnsVerdict) -> Finding:

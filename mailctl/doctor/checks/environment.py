@@ -20,7 +20,10 @@ def look(patient: Patient) -> Iterator[Finding]:
     if not found and patient.spec:
         domains = len(patient.spec.domains)
         mailboxes = sum(len(record.mailboxes) for record in patient.spec.domains.values())
-        yield ok("spec", f"{patient.spec.server.hostname}: {domains} domains, {mailboxes} mailboxes; all is installed")
+        yield ok(
+            "spec",
+            f"{patient.spec.server.hostname}, domains: {domains}, mailboxes: {mailboxes}; all it needs is installed",
+        )
 
 
 def _problems(patient: Patient) -> Iterator[Finding]:

@@ -27,7 +27,8 @@ _DELIVERY = re.compile(
 )
 _QUEUED_AS = re.compile(rb"queued as (\w{6,})")
 _FORWARDED_AS = re.compile(rb" \(forwarded as (\w+)\)")
-_SAID = re.compile(rb"host \S+ (?:said|refused to talk to me): (.*?)(?: \(in reply to [^()]*\))?", re.DOTALL)
+_SAID = re.compile(rb"host \S+ (?:said|refused to talk to me): ")
+_IN_REPLY_TO = b" (in reply to "
 _TLS = re.compile(rb"(\w+) TLS connection (?:established|reused) to ([^ ]+): (\S+ with cipher .*)", re.DOTALL)
 _KNOWN = (
     *(
@@ -48,6 +49,7 @@ _KNOWN = (
         b"initializing the client-side TLS engine",
         b"server certificate verification failed for ",
         b"Cannot start TLS: ",
+        b"TLS is required, but ",
     ),
     *(b"certificate ", b"send attr ", b"breaking line ", b"looking for ", b"mailbox ", b"command ", b"no "),
 )
@@ -136,15 +138,12 @@ def sent(counting: Counting, mail: Mail, by_smtp: bool, to: bytes, relay: bytes,
     # Calls no helpers: counting spends a good part of its time in these lines.
     counting.hour_counts[DELIVERED] += 1
     tally, queue, size = counting.tally, counting.queue, mail.size
-    tally.dsn[dsn] = tally.dsn.get(dsn, 0) + 1
     recipients = tally.recipients
     recipients[to] = recipients.get(to, 0) + size
     domain = to[to.rfind(b"@") + 1 :]
+    routes = tally.routes
     level = queue.levels.get(relay, queue.no_level) if by_smtp else ELSEWHERE
-    routes = tally.routes.get(level)
-    if routes is None:
-        routes = tally.routes[level] = {}
-    route = (domain, relay, delay)
+    route = (level, dsn, domain, relay, delay)
     routes[route] = routes.get(route, 0) + size
     if mail.deferred is not None and by_smtp and to in mail.deferred:
         add_count(tally.remote_retried, domain.lower())
@@ -191,8 +190,12 @@ def failed(
 def cause(words: bytes) -> bytes:
     """The remote's reply, or Postfix's own reason, without what differs from one message to the next."""
     words = words.strip()[1:-1]
-    said = _SAID.fullmatch(words)
-    return general(said[1] if said else words)
+    if said := _SAID.match(words):
+        words = words[said.end() :]
+        reply, found, command = words.rpartition(_IN_REPLY_TO)
+        if found and command.endswith(b")") and b")" not in command[:-1] and b"(" not in command:
+            words = reply
+    return general(words)
 
 
 _FAILURES = {

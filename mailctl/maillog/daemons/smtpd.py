@@ -160,9 +160,13 @@ def row_of_client(counting: Counting, row: Row) -> bool:
     if not queue_id or not rest.startswith(b"="):
         return False
     queue = counting.queue
-    if b"," in rest or rest.startswith(queue.own_client):
+    who, _, username = rest.partition(b", sasl_method=PLAIN, sasl_username=")
+    if b"," in who or b"," in username or rest.startswith(queue.own_client):
         return client(counting, queue_id, rest)
     queue.take(queue_id, Origin.RECEIVED)
+    if len(who) != len(rest):
+        counting.totals["sasl_logins"] += 1
+        add_count(counting.tally.sasl_users, username)
     return True
 
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from mailctl.probe.arena import Arena, Transport
+from mailctl.errors import printable
+from mailctl.probe.arena import Arena, Family, Transport
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
-from mailctl.probe.dialogue import Reply, Transcript
+from mailctl.probe.dialogue import DialogueError, Reply, Transcript
 from mailctl.spec.derive import logins
 
 LONGEST_HASH = 1.0  # seconds
 MOST_AUTHS_A_MINUTE = 20
+LARGEST_ANSWER = 4096  # bytes
 RATE_REMEDY = "smtpd_client_auth_rate_limit = 10"
 SAME_REMEDY = "auth_failure_delay = 2 secs in dovecot.conf: it hides how long a hash takes"
+PORTS_REMEDY = (
+    "run `mailctl apply`: dovecot.conf opens port 993 only, with disable_plaintext_auth = yes and ssl = required"
+)
+# What a server answers that wants TLS first, RFC 5530 and RFC 1939.
+LOGINS = {
+    Transport.IMAP: (b"a LOGIN nobody@nowhere.example wrong\r\n", re.compile(rb"a (?:BAD|NO \[PRIVACYREQUIRED\])")),
+    Transport.POP3: (b"USER nobody@nowhere.example\r\n", re.compile(rb"-ERR")),
+}
 NO_LOGIN = "no-such-login@nowhere.example"
 
 
@@ -28,6 +39,7 @@ def checks() -> tuple[Check, ...]:
             _same,
             waits=True,
         ),
+        Check("auth.mailbox-ports", "ports 143 and 110 take no password in clear", PORTS_REMEDY, _mailbox_ports, True),
         Check("auth.rate", "a client that guesses passwords is stopped", RATE_REMEDY, _rate, waits=True),
     )
 
@@ -71,6 +83,32 @@ def _fail_to_log_in(arena: Arena, transport: Transport, login: str) -> tuple[flo
         started = time.monotonic()
         reply = dialogue.log_in(login, "not the password")
         return time.monotonic() - started, reply
+
+
+def _mailbox_ports(arena: Arena) -> Iterator[Attempt]:
+    for transport in LOGINS:
+        for family in arena.families:
+            yield Attempt(f"{transport.value} {family.value}", partial(_log_in_in_clear, arena, transport, family))
+
+
+def _log_in_in_clear(arena: Arena, transport: Transport, family: Family, transcript: Transcript) -> None:
+    try:
+        dialogue = arena.connect(transcript, transport, family)
+    except DialogueError as error:
+        transcript.append(f"-- {error}")
+        return
+    login, refusal = LOGINS[transport]
+    with dialogue:
+        transcript.append(f"<- {_shown(dialogue.connection.receive(LARGEST_ANSWER))}")
+        dialogue.send(login)
+        answer = dialogue.connection.receive(LARGEST_ANSWER)
+        transcript.append(f"<- {_shown(answer)}")
+    if not refusal.match(answer):
+        raise RefutedError(f"a password in clear was answered {_shown(answer)!r}")
+
+
+def _shown(answer: bytes) -> str:
+    return printable(answer.decode(errors="backslashreplace").rstrip())
 
 
 def _rate(arena: Arena) -> Iterator[Attempt]:

@@ -16,7 +16,16 @@ from mailctl.host import Completed, LocalHost
 from mailctl.probe.arena import Arena, ServerSide, Transport
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
 from mailctl.probe.dialogue import DialogueError, Reply, Transcript
-from mailctl.probe.flow import Letter, arrivals, hand_over, letter, require_inside, send_envelope, sink_address
+from mailctl.probe.flow import (
+    Letter,
+    arrivals,
+    hand_over,
+    letter,
+    require_inside,
+    require_mailbox,
+    send_envelope,
+    sink_address,
+)
 from mailctl.spec.derive import hosts_mail, signs
 
 PERMANENT = 500  # reply codes from here on, RFC 5321 section 4.2.1
@@ -136,8 +145,8 @@ def _talk_at_once(transcript: Transcript, talks: Sequence[Callable[[Transcript],
 
 def _lmtp(arena: Arena) -> Iterator[Attempt]:
     spec, files = require_inside(arena)
-    mailbox = arena.subject.names.get("mailbox")
-    if not hosts_mail(spec) or mailbox is None:
+    mailbox = require_mailbox(arena)
+    if not hosts_mail(spec):
         raise CannotTellError("this server stores no mail")
     yield Attempt("25", partial(_without_lmtp, arena, files, mailbox))
 

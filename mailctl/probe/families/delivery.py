@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
-from mailctl.probe.arena import Arena, Transport
+from mailctl.probe.arena import Arena
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
 from mailctl.probe.dialogue import Transcript
-from mailctl.probe.flow import arrivals, hand_over, letter, require_inside, where_mail_goes
+from mailctl.probe.flow import arrivals, hand_over, letter, require_inside, require_mailbox
 from mailctl.probe.subject import NOBODY
+from mailctl.route import AddressClass, Delivery, Mail, RenderedServer, trace
 from mailctl.spec.derive import alias_rows, hosts_mail
 from mailctl.spec.model import MailboxKind, Spec
+from mailctl.target import Target
 
 REMEDY = "`mailctl lab log` shows what became of the message; compare the aliases of the spec"
 
@@ -25,21 +27,49 @@ def checks() -> tuple[Check, ...]:
 
 
 def _to_mailbox(arena: Arena) -> Iterator[Attempt]:
-    spec, _ = _require_hosting(arena)
-    if "mailbox" not in arena.subject.names:
-        raise CannotTellError("the spec has no mailbox")
-    yield _attempt(arena, spec, arena.subject.names["mailbox"], "mailbox")
+    spec, _ = require_inside(arena)
+    mailbox = require_mailbox(arena)
+    yield _attempt(arena, "mailbox", mailbox, Router(spec, arena.target).destinations(mailbox))
 
 
 def _to_each(arena: Arena) -> Iterator[Attempt]:
-    spec, _ = _require_hosting(arena)
-    for kind, address in recipients(spec).items():
-        yield _attempt(arena, spec, address, kind)
+    spec, _ = require_inside(arena)
+    if not hosts_mail(spec):
+        raise CannotTellError("this server stores no mail")
+    router = Router(spec, arena.target)
+    for kind, address in recipients(spec, router).items():
+        yield _attempt(arena, kind, address, router.destinations(address))
 
 
-def recipients(spec: Spec) -> dict[str, str]:
+class Router:
+    """Where mail from outside goes, as `mailctl route` works it out."""
+
+    def __init__(self, spec: Spec, target: Target) -> None:
+        self._spec = spec
+        self._target = target
+        self._server = RenderedServer(spec, target)
+
+    def destinations(self, address: str) -> frozenset[str]:
+        """The mailboxes and outside addresses that mail to `address` reaches; none where it is refused."""
+        journey = trace(self._spec, self._target, self._server, Mail(address))
+        return frozenset(map(_destination, journey.deliveries)) if journey.is_accepted else frozenset()
+
+
+def _destination(delivery: Delivery) -> str:
+    """The mailbox itself, whatever tag the mail for it has."""
+    if delivery.address_class is not AddressClass.VIRTUAL_MAILBOX:
+        return delivery.address
+    localpart, _, domain = delivery.address.rpartition("@")
+    return f"{localpart.partition('+')[0]}@{domain}"
+
+
+def recipients(spec: Spec, router: Router) -> dict[str, str]:
     """One address of each class the spec has, by what the class is called."""
-    return {kind: address for kind, address in reversed(list(_candidates(spec))) if where_mail_goes(spec, address)}
+    found: dict[str, str] = {}
+    for kind, address in _candidates(spec):
+        if kind not in found and router.destinations(address):
+            found[kind] = address
+    return found
 
 
 def _candidates(spec: Spec) -> Iterator[tuple[str, str]]:
@@ -61,8 +91,8 @@ def _candidates(spec: Spec) -> Iterator[tuple[str, str]]:
         yield "system user", f"root@{spec.server.hostname}"
 
 
-def _attempt(arena: Arena, spec: Spec, recipient: str, kind: str) -> Attempt:
-    return Attempt(f"{kind} <{recipient}>", partial(_deliver, arena, where_mail_goes(spec, recipient), recipient))
+def _attempt(arena: Arena, kind: str, recipient: str, expected: frozenset[str]) -> Attempt:
+    return Attempt(f"{kind} <{recipient}>", partial(_deliver, arena, expected, recipient))
 
 
 def _deliver(arena: Arena, expected: frozenset[str], recipient: str, transcript: Transcript) -> None:
@@ -79,12 +109,3 @@ def _deliver(arena: Arena, expected: frozenset[str], recipient: str, transcript:
 def _list(found: Counter[str]) -> str:
     copies = (address if count == 1 else f"{count} times {address}" for address, count in sorted(found.items()))
     return ", ".join(copies) or "nobody"
-
-
-def _require_hosting(arena: Arena) -> tuple[Spec, object]:
-    spec, files = require_inside(arena)
-    if not hosts_mail(spec):
-        raise CannotTellError("this role stores no mail")
-    if not arena.is_open(Transport.SMTP):
-        raise CannotTellError("nothing listens on port 25")
-    return spec, files

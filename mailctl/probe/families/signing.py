@@ -11,7 +11,15 @@ from mailctl.host import LocalHost
 from mailctl.probe.arena import Arena
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
 from mailctl.probe.dialogue import Transcript
-from mailctl.probe.flow import hand_over, letter, require_inside, sent_copies, sink_address, stored_copies
+from mailctl.probe.flow import (
+    hand_over,
+    letter,
+    require_inside,
+    require_mailbox,
+    sent_copies,
+    sink_address,
+    stored_copies,
+)
 from mailctl.spec.derive import hosts_mail, signs
 
 REMEDY = (
@@ -43,8 +51,8 @@ def _own(arena: Arena) -> Iterator[Attempt]:
 
 def _foreign(arena: Arena) -> Iterator[Attempt]:
     spec, _ = require_inside(arena)
-    mailbox = arena.subject.names.get("mailbox")
-    if not hosts_mail(spec) or mailbox is None or not signs(spec):
+    mailbox = require_mailbox(arena)
+    if not hosts_mail(spec) or not signs(spec):
         raise CannotTellError("this server stores no mail, or signs none")
     yield Attempt("25 with a From of ours", partial(_forge, arena, mailbox))
 

@@ -7,7 +7,7 @@ commands of the second message; one that does not answers QUIT.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from mailctl.errors import printable
@@ -19,12 +19,12 @@ from mailctl.probe.flow import (
     arrivals,
     letter,
     require_inside,
+    require_mailbox,
     send_content,
     send_envelope,
     sent_copies,
     sink_address,
 )
-from mailctl.spec.derive import hosts_mail
 
 REMEDY = (
     "smtpd_forbid_bare_newline = normalize with empty smtpd_forbid_bare_newline_exclusions, "
@@ -58,14 +58,8 @@ def checks() -> tuple[Check, ...]:
 
 
 def _inbound(arena: Arena) -> Iterator[Attempt]:
-    spec, _ = require_inside(arena)
-    mailbox = arena.subject.names.get("mailbox")
-    if not hosts_mail(spec) or mailbox is None:
-        raise CannotTellError("this server stores no mail")
-    for end in ENDS_OF_DATA:
-        for is_split in (False, True):
-            where = f"25 {printable(end.decode())}{' split' if is_split else ''}"
-            yield Attempt(where, partial(_smuggle_in, arena, mailbox, end, is_split))
+    mailbox = require_mailbox(arena)
+    yield from _each_end("25", partial(_smuggle_in, arena, mailbox))
 
 
 def _outbound(arena: Arena) -> Iterator[Attempt]:
@@ -73,8 +67,15 @@ def _outbound(arena: Arena) -> Iterator[Attempt]:
     login = arena.subject.login
     if not login:
         raise CannotTellError("no login is known")
+    yield from _each_end("465", partial(_smuggle_out, arena, login))
+
+
+def _each_end(port: str, attempt: Callable[[bytes, bool, Transcript], None]) -> Iterator[Attempt]:
+    """Whole, and split so that each byte comes by itself."""
     for end in ENDS_OF_DATA:
-        yield Attempt(f"465 {printable(end.decode())}", partial(_smuggle_out, arena, login, end))
+        for is_split in (False, True):
+            where = f"{port} {printable(end.decode())}{' split' if is_split else ''}"
+            yield Attempt(where, partial(attempt, end, is_split))
 
 
 def _smuggle_in(arena: Arena, mailbox: str, end: bytes, is_split: bool, transcript: Transcript) -> None:
@@ -86,17 +87,14 @@ def _smuggle_in(arena: Arena, mailbox: str, end: bytes, is_split: bool, transcri
     _expect_one(arena, message)
 
 
-def _smuggle_out(arena: Arena, login: str, end: bytes, transcript: Transcript) -> None:
+def _smuggle_out(arena: Arena, login: str, end: bytes, is_split: bool, transcript: Transcript) -> None:
     message = letter(login, sink_address())
     with arena.connect(transcript, Transport.SUBMISSIONS) as dialogue:
         arena.greet(dialogue, Transport.SUBMISSIONS)
         arena.log_in(dialogue, login)
-        if _was_refused(dialogue, message, end, False):
+        if _was_refused(dialogue, message, end, is_split):
             return
     _expect_one(arena, message)
-    content = sent_copies(arena, message.token)[0]
-    if stray := content.replace(b"\r\n", b"").translate(None, _all_but(b"\r\n")):
-        raise RefutedError(f"the next server got a stray {printable(stray[:1].decode())}")
 
 
 def _was_refused(dialogue: Dialogue, message: Letter, end: bytes, is_split: bool) -> bool:
@@ -121,12 +119,16 @@ def _was_refused(dialogue: Dialogue, message: Letter, end: bytes, is_split: bool
 
 
 def _expect_one(arena: Arena, message: Letter) -> None:
+    """One message arrives, and where it goes on to another server, nothing in it ends it there."""
     if not arena.wait_until(lambda: bool(arrivals(arena, message.token))):
         raise RefutedError("not proved: the message did not arrive in time")
     time.sleep(LEFT_OVER)
     count = arrivals(arena, message.token).total()
     if count != 1:
         raise RefutedError(f"{count} messages arrived, not one")
+    for content in sent_copies(arena, message.token):
+        if stray := content.replace(b"\r\n", b"").translate(None, _all_but(b"\r\n")):
+            raise RefutedError(f"the next server got a stray {printable(stray[:1].decode())}")
 
 
 def _all_but(kept: bytes) -> bytes:

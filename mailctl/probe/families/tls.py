@@ -8,8 +8,8 @@ from functools import partial
 from mailctl.probe.arena import ANY_CERTIFICATE, Arena, Transport, expect
 from mailctl.probe.check import Attempt, CannotTellError, Check, DoubtError, RefutedError
 from mailctl.probe.dialogue import Transcript
-from mailctl.probe.handshake import Agreement, Offer, TlsVersion, negotiate
-from mailctl.probe.suites import ALL_1_2, INSUFFICIENT, MOZILLA_INTERMEDIATE, PHASE_OUT, TLS_1_3
+from mailctl.probe.handshake import SHA1_SIGNATURES, Agreement, Offer, TlsVersion, negotiate
+from mailctl.probe.suites import ALL_1_2, INSUFFICIENT, LEVELS, MOZILLA_INTERMEDIATE, PHASE_OUT, TLS_1_3
 from mailctl.spec.model import TlsProfile
 
 ENCRYPTED = (Transport.SMTP_TLS, Transport.SUBMISSION_TLS, Transport.SUBMISSIONS, Transport.IMAPS)
@@ -29,6 +29,8 @@ SMALLEST_DH = 2048  # bits
 VERSIONS_REMEDY = "tls.profile of the spec; smtpd_tls_protocols, ssl_min_protocol"
 SUITES_REMEDY = "tls.profile of the spec; smtpd_tls_mandatory_ciphers and tls_high_cipherlist, ssl_cipher_list"
 OPPORTUNISTIC_REMEDY = "smtpd_tls_ciphers, smtpd_tls_exclude_ciphers; phase out what has no forward secrecy"
+ORDER_REMEDY = "tls_preempt_cipherlist = yes, with a tls_medium_cipherlist that has the good ones first"
+HASH_REMEDY = "@SECLEVEL=2 at the end of tls_high_cipherlist, tls_medium_cipherlist and ssl_cipher_list"
 OPTIONS_REMEDY = "tls_ssl_options = NO_COMPRESSION, NO_RENEGOTIATION"
 
 
@@ -55,6 +57,14 @@ def checks() -> tuple[Check, ...]:
             SUITES_REMEDY,
             partial(on_each_port, _curves),
         ),
+        Check(
+            "tls.order",
+            "port 25 chooses the cipher suite, and what Internet.nl calls good comes first",
+            ORDER_REMEDY,
+            _orders,
+            waits=True,
+        ),
+        Check("tls.hash", "no key exchange is signed with SHA-1", HASH_REMEDY, partial(on_each_port, _hash)),
         Check("tls.compression", "TLS compression is not used", OPTIONS_REMEDY, partial(on_each_port, _compression)),
         Check(
             "tls.injection",
@@ -157,6 +167,33 @@ def _curves(arena: Arena, transport: Transport, transcript: Transcript) -> None:
     found = reach_agreement(arena, transcript, transport, offer, wants_keys=True)
     if found and found.group in refused:
         raise RefutedError(f"curve number {found.group} is accepted")
+
+
+def _orders(arena: Arena) -> Iterator[Attempt]:
+    for transport in open_transports(arena, (Transport.SMTP_TLS,)):
+        yield Attempt(transport.value, partial(_order, arena, transport))
+
+
+def _order(arena: Arena, transport: Transport, transcript: Transcript) -> None:
+    """A client that names the worst first gets the best all the same; then the best without that one, and so on."""
+    for number, level in enumerate(LEVELS):
+        worse = [suite for each in reversed(LEVELS[number + 1 :]) for suite in each]
+        left = list(level)
+        while chosen := reach_agreement(arena, transcript, transport, Offer(TlsVersion.TLS_1_2, (*worse, *left))):
+            if chosen.suite not in left:
+                break
+            left.remove(chosen.suite)
+        if chosen is None:
+            return
+        if left and (better := reach_agreement(arena, transcript, transport, Offer(TlsVersion.TLS_1_2, left))):
+            raise RefutedError(f"{ALL_1_2[chosen.suite]} is chosen before {ALL_1_2[better.suite]}")
+
+
+def _hash(arena: Arena, transport: Transport, transcript: Transcript) -> None:
+    suites = [number for number, name in ALL_1_2.items() if name.startswith("ECDHE")]
+    offer = Offer(TlsVersion.TLS_1_2, suites, signatures=SHA1_SIGNATURES)
+    if reach_agreement(arena, transcript, transport, offer, wants_keys=True):
+        raise RefutedError("a key exchange signed with SHA-1 is accepted")
 
 
 def _compression(arena: Arena, transport: Transport, transcript: Transcript) -> None:

@@ -55,7 +55,8 @@ options:
   release:
     description:
       - What O(record) must name as C(release). Where it names another one, or is missing, the host needs the rest of
-        the playbook first. Check mode then returns RV(installed=false) and asks C(mailctl) nothing.
+        the playbook first. Check mode then returns RV(installed=false), and the plan of the release
+        that is there, if it can make one.
     type: str
   root:
     description:
@@ -129,6 +130,10 @@ release:
   description: The release that was asked for.
   returned: always
   type: str
+applied:
+  description: The number of the generation that was made; null where none was.
+  returned: always
+  type: int
 placed:
   description: Files of the spec that were written, or would be.
   returned: always
@@ -187,13 +192,18 @@ def main() -> None:
     if module.params["files"] and module.params["content"] is None:
         module.fail_json(msg="files needs content: what lies on the host already is not changed in parts")
     release = module.params["release"]
-    result = {"changed": False, "pending": False, "installed": True, "release": release, "placed": [], "units": []}
+    result = {"changed": False, "pending": False, "installed": True, "release": release, "applied": None}
+    result.update(placed=[], units=[])
     executable, record = find_executable(module), read_record(module)
     if executable is None or record.get("release") != release:
-        result.update(installed=False, msg="mailctl is not installed here in the release that is wanted")
+        where = executable or module.params["executable"]
+        result.update(installed=False, msg=f"mailctl is not installed here in the release that is wanted ({where})")
         if not module.check_mode:
             module.fail_json(**result)
-        module.exit_json(**{**result, "changed": True, "pending": True})
+        result["changed"] = result["pending"] = True
+        if executable is not None:
+            tell_what_another_says(module, executable, result)
+        module.exit_json(**result)
     make_it_so(module, executable, module.params["units"] or record.get("units", []), result)
     module.exit_json(**result)
 
@@ -216,15 +226,24 @@ def read_record(module: AnsibleModule) -> dict[str, Any]:
     return found
 
 
+def tell_what_another_says(module: AnsibleModule, executable: str, result: dict[str, Any]) -> None:
+    """The plan of another release, for --check --diff; one that does not understand the spec is no judge of it."""
+    spec = Path(module.params["spec"])
+    wanted = wanted_files(module, spec.parent)
+    code, plan, _ = ask(module, executable, stage(module, wanted, spec) if wanted else spec, ["apply", "--check"])
+    if code == 0 and plan is not None:
+        tell(module, plan, result)
+
+
 def make_it_so(module: AnsibleModule, executable: str, units: list[str], result: dict[str, Any]) -> None:
     """Plan, and outside check mode apply; `result` learns what happened."""
     spec = Path(module.params["spec"])
     wanted = wanted_files(module, spec.parent)
-    staged = stage(module, wanted, spec) if wanted else spec
+    changed = {path: content for path, content in wanted.items() if not holds(path, content)}
+    staged = stage(module, wanted, spec) if changed else spec
     plan = run_mailctl(module, executable, staged, ["apply", "--check"], result)
     if module.params["root"]:
-        wanted, units = {}, []
-    changed = {path: content for path, content in wanted.items() if not holds(path, content)}
+        changed, units = {}, []
     result["placed"], result["units"] = sorted(map(str, changed)), sleeping_units(module, units)
     result["changed"] = result["pending"] = bool(changed or not plan["empty"] or result["units"])
     tell(module, plan, result)
@@ -236,7 +255,7 @@ def make_it_so(module: AnsibleModule, executable: str, units: list[str], result:
     if not plan["empty"]:
         try:
             done = run_mailctl(module, executable, spec, ["apply", "--yes"], result)
-            result["generation"] = done["applied"]
+            result["generation"] = result["applied"] = done["applied"]
         except SystemExit:
             # The old configuration serves again; the files it was made from come back as well.
             put_back(before)
@@ -307,19 +326,11 @@ def run_mailctl(
     module: AnsibleModule, executable: str, spec: Path, verb: list[str], result: dict[str, Any]
 ) -> dict[str, Any]:
     """The JSON object of one run; fails the module with all that was wrong."""
-    argv = [executable, *verb, "--json", "--no-input", "-f", spec.name]
-    for option in ("host", "root"):
-        if module.params[option]:
-            argv += [f"--{option}", module.params[option]]
-    argv += [f"--{option.replace('_', '-')}" for option in ("overwrite", "allow_destroy") if module.params[option]]
     if not spec.parent.is_dir():
         module.fail_json(msg=f"there is no spec {spec}", **result)
-    # In the folder of the spec, so that messages say mailctl.yml:14:9 wherever the copy lies.
-    code, out, err = module.run_command(argv, cwd=str(spec.parent))
-    try:
-        said: dict[str, Any] = json.loads(out)
-    except ValueError:
-        module.fail_json(msg=f"mailctl exited with {code} and said: {err.strip() or out.strip()}", rc=code, **result)
+    code, said, words = ask(module, executable, spec, verb)
+    if said is None:
+        module.fail_json(msg=f"mailctl exited with {code} and said: {words}", rc=code, **result)
     found = [each for each in said.get("diagnostics", []) if each.get("message")]
     if code != 0:
         lines = [said.get("error", f"mailctl exited with {code}"), *map(describe, found)]
@@ -328,6 +339,21 @@ def run_mailctl(
     if found:
         result["diagnostics"] = found
     return said
+
+
+def ask(module: AnsibleModule, executable: str, spec: Path, verb: list[str]) -> tuple[int, dict[str, Any] | None, str]:
+    """Exit code and JSON object of one run; where it printed something else, None and what it said."""
+    argv = [executable, *verb, "--json", "--no-input", "-f", spec.name]
+    for option in ("host", "root"):
+        if module.params[option]:
+            argv += [f"--{option}", module.params[option]]
+    argv += [f"--{option.replace('_', '-')}" for option in ("overwrite", "allow_destroy") if module.params[option]]
+    # In the folder of the spec, so that messages say mailctl.yml:14:9 wherever the copy lies.
+    code, out, err = module.run_command(argv, cwd=str(spec.parent))
+    try:
+        return code, json.loads(out), ""
+    except ValueError:
+        return code, None, err.strip() or out.strip()
 
 
 def describe(found: dict[str, Any]) -> str:

@@ -122,11 +122,59 @@ def test_cron_lines_of_pflogsumm_run(log: Path) -> None:
         "--no_bounce_detail --no_deferral_detail --no_reject_detail --no-no-msg-size --no-smtpd-warnings",
         "-i -m -e --verp-mung=2 --syslog-name=postfix",
         "--verp-mung",
+        "-problems_first --prob --verb --zero -Q -U 5",
+        "-help",
+        "--version",
     ]
     for line in lines:
         done = run(*line.split(), log)
         assert done.returncode == 0, (line, done.stderr)
         assert done.stdout
+
+
+def test_only_what_is_not_done_gets_a_note(log: Path) -> None:
+    done = run("-e", "-m", "-q", "-i", "--smtpd-stats", "--iso-date-time", "--zero-fill", "--no-no-msg-size", log)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("--rej-add-from", "--syslog-name=mail", log)
+    assert done.returncode == 0
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["--rej-add-from", "--syslog-name"]
+
+
+def test_the_beginning_of_a_long_name_is_enough_as_in_pflogsumm(log: Path) -> None:
+    whole = run("--problems-first", "--bounce-detail=3", log).stdout
+    assert run("--prob", "--bounce=3", log).stdout == run("-problems_first", "-bounce_detail=3", log).stdout == whole
+    assert run("--no", log).returncode == 64, "it begins several"
+
+
+def test_a_few_lines_for_each_message_on_request(log: Path) -> None:
+    detail = run("-e", log).stdout.partition("Message detail\n")[2].splitlines()
+    assert detail[0] == "  4FxBCDFGHz1J  Bob@a.example  1.0 kB from a.example[192.0.2.1]"
+    assert detail[1].startswith("      c@gmail.com  deferred after 1.2 s by mx.google.example[198.51.100.26]:25: host")
+    assert detail[2].endswith("sent after 61 s by mx.google.example[198.51.100.26]:25: 250 2.0.0 OK gsmtp")
+    assert run("-e", stdin=LOG).stdout == run("-e", log).stdout
+    assert "bob@a.example" in run("-e", "-i", log).stdout.partition("Message detail\n")[2]
+    assert "none" in run("-e", "-d", "2026-11-21", log).stdout.partition("Message detail\n")[2]
+    assert "a.example" not in run("-e", "--anonymise", log).stdout
+    assert run("-e", "--state", log.with_name("state"), log).returncode == 64
+
+
+def test_how_long_clients_stay_on_request(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text(
+        "Nov 20 09:59:50 mx postfix/smtpd[1]: connect from a.example[192.0.2.1]\n"
+        "Nov 20 10:00:00 mx postfix/submission/smtpd[2]: connect from unknown[192.0.2.2]\n"
+        "Nov 20 10:00:10 mx postfix/smtpd[1]: disconnect from a.example[192.0.2.1] quit=1 commands=1\n"
+        "Nov 20 10:01:00 mx postfix/submission/smtpd[2]: disconnect from unknown[192.0.2.2] quit=1 commands=1\n"
+        "Nov 20 10:02:00 mx postfix/smtpd[9]: disconnect from b.example[192.0.2.3] quit=1 commands=1\n"
+    )
+    shown = run("--smtpd-stats", log).stdout.partition("SMTP connections that ended\n")[2].splitlines()
+    assert [line.split() for line in shown[1:]] == [
+        ["2", "0:01:20", "0:00:40", "0:01:00", "in", "all"],
+        ["1", "0:00:20", "0:00:20", "0:00:20", "09:00-10:00"],
+        ["1", "0:01:00", "0:01:00", "0:01:00", "10:00-11:00"],
+        ["1", "0:01:00", "0:01:00", "0:01:00", "192.0.2.2"],
+        ["1", "0:00:20", "0:00:20", "0:00:20", "a.example"],
+    ]
 
 
 def test_h_u_and_q_have_pflogsumms_meaning(log: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailctl.maillog.rename import renamed, without_case, without_verp
+from mailctl.maillog.rename import renamed, without_bang_paths, without_case, without_verp
 from mailctl.maillog.report import OTHERS, Report, Row
 
 
@@ -31,3 +31,17 @@ def test_verp_senders_become_one(address: str, simple: str, aggressive: str) -> 
     report = Report(senders=(Row(address, 1),))
     assert without_verp(report, forgets_recipient=False).senders[0].name == simple
     assert without_verp(report, forgets_recipient=True).senders[0].name == aggressive
+
+
+def test_what_a_uucp_gateway_did_is_undone() -> None:
+    report = Report(
+        senders=(Row("some.dom!bob@foo", 2, 20), Row("bar!some.dom!bob@foo", 1, 10), Row("a!b@x.example", 1, 5)),
+        sender_domains=(Row("foo", 3, 30), Row("x.example", 1, 5)),
+    )
+    done = without_bang_paths(report)
+    assert done.senders == (
+        Row("foo!bob@some.dom", 2, 20),
+        Row("a!b@x.example", 1, 5),
+        Row("foo!bar!bob@some.dom", 1, 10),
+    )
+    assert done.sender_domains == (Row("some.dom", 3, 30), Row("x.example", 1, 5))
