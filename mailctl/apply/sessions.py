@@ -9,10 +9,9 @@ from mailctl.plan.model import Plan
 from mailctl.target import Target
 from mailctl.tree import RenderedFile
 
-SUBMISSION_PORTS = (587, 465)
-
-# `... users:(("smtpd",pid=7,fd=9))`, ss(8)
-_SESSION = re.compile(r'"smtpd",pid=(\d+),')
+# ss(8)
+SESSIONS = ("--tcp", "state", "established", "( sport = :587 or sport = :465 )")
+_PROCESS = re.compile(r'"smtpd",pid=(\d+),')
 
 
 def removed_logins(plan: Plan, target: Target) -> list[str]:
@@ -34,18 +33,28 @@ def end_sessions(host: Host, logins: list[str]) -> None:
     for login in logins:
         # Its exit status only says whether there was a session.
         host.run(["doveadm", "kick", "--", login])
-    for pid in _processes_in_session(host):
-        host.terminate(pid)
+    _close_submission_sessions(host)
 
 
-def _processes_in_session(host: Host) -> list[int]:
-    """Those with a client. An idle one has no session to end, and leaves after the reload by itself.
+def _close_submission_sessions(host: Host) -> None:
+    """Close the connections, and end the processes of those the kernel does not close.
 
-    Where one is killed that had no client yet, the master takes the whole service for broken and stops it for a minute.
+    Where a process dies in its first session, the master takes its service for broken and stops it for a minute,
+    whatever is reloaded; service_throttle_time in postconf(5).
     """
-    ports = " or ".join(f"sport = :{port}" for port in SUBMISSION_PORTS)
-    done = host.run(["ss", "-Hntp", "state", "established", f"( {ports} )"])
-    return sorted({int(pid) for pid in _SESSION.findall(done.stdout.decode(errors="replace"))})
+    before = _submission_sessions(host)
+    host.run(["ss", "--kill", *SESSIONS])
+    for session, pid in _submission_sessions(host).items():
+        if session in before:
+            host.terminate(pid)
+
+
+def _submission_sessions(host: Host) -> dict[tuple[str, ...], int]:
+    """The process of every session, by the addresses and ports of both sides."""
+    done = host.run(["ss", "--no-header", "--numeric", "--processes", *SESSIONS])
+    lines = done.stdout.decode(errors="replace").splitlines()
+    # Before the addresses stand the lengths of two queues, which change.
+    return {tuple(line.split()[2:4]): int(found[1]) for line in lines if (found := _PROCESS.search(line))}
 
 
 def _logins(file: RenderedFile | None) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from email.utils import getaddresses
+from typing import Any
 
 from mailctl.errors import MailctlError, printable
 
@@ -36,6 +37,22 @@ def require_bounded(content: bytes) -> None:
         length = length + len(line) if line.startswith((b" ", b"\t")) else len(line)
         if length > LARGEST_FIELD:
             raise MailctlError(f"a field of the header is larger than {LARGEST_FIELD >> 10} KB")
+
+
+class Bodies:
+    """The canonical forms of one body, each made once however many signatures ask for it."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._made: dict[str, bytes] = {}
+
+    def canonical(self, algorithm: Any) -> bytes:
+        """The body as an algorithm of dkimpy hashes it."""
+        name = algorithm.name.decode()
+        if name not in self._made:
+            body = relaxed_body(self._body) if name == "relaxed" else self._body
+            self._made[name] = algorithm.canonicalize_body(body)
+        return self._made[name]
 
 
 def relaxed_body(body: bytes) -> bytes:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from mailctl.dkim.message import from_domains, relaxed_body, require_bounded, shown
+from mailctl.dkim.message import Bodies, from_domains, require_bounded, shown
 from mailctl.dkim.public_key import FORBIDDEN_BITS, WEAK_BITS, KeyAnswer, PublicKeyRecord, rsa_bits
 from mailctl.errors import MailctlError, UnfitError
 
@@ -102,8 +102,9 @@ def verify_message(
     message = open_message(content)
     authors = from_domains(message.headers)
     values = [value for name, value in message.headers if name.lower() == b"dkim-signature"]
+    bodies = Bodies(message.body)
     signatures = (
-        _Examination(message, find_key, now, position, value).run()
+        _Examination(message, bodies, find_key, now, position, value).run()
         for position, value in enumerate(values[:MOST_SIGNATURES])
     )
     aligned = (replace(each, alignment=alignment(each.domain, authors, find_organisation)) for each in signatures)
@@ -141,8 +142,11 @@ class _RefusedError(Exception):
 class _Examination:
     """Looks at one signature, step by step; what is known when it is refused is kept."""
 
-    def __init__(self, message: Any, find_key: FindKey, now: datetime, position: int, value: bytes) -> None:
+    def __init__(
+        self, message: Any, bodies: Bodies, find_key: FindKey, now: datetime, position: int, value: bytes
+    ) -> None:
         self._message = message
+        self._bodies = bodies
         self._find_key = find_key
         self._now = now
         self._position = position
@@ -222,7 +226,7 @@ class _Examination:
             policy = CanonicalizationPolicy.from_c_value(tags.get("c", "simple/simple").encode())
         except InvalidCanonicalizationPolicyError as error:
             raise _RefusedError(f"its canonicalization {shown(tags['c'])!r} is unknown") from error
-        body: bytes = policy.canonicalize_body(self._body(policy))
+        body = self._bodies.canonical(policy.body_algorithm)
         if "l" not in tags:
             return body
         if not tags["l"].isdecimal() or len(tags["l"]) > 12:
@@ -230,10 +234,6 @@ class _Examination:
         if int(tags["l"]) > len(body):
             raise _RefusedError("its l= tag says more than the body has", Verdict.FAIL)
         return body[: int(tags["l"])]
-
-    def _body(self, policy: Any) -> bytes:
-        body: bytes = self._message.body
-        return relaxed_body(body) if policy.body_algorithm.name == b"relaxed" else body
 
     def _find_record(self, tags: Mapping[str, str]) -> PublicKeyRecord:
         name = f"{tags['s']}._domainkey.{tags['d']}"
@@ -276,17 +276,15 @@ class _Examination:
 
     def _check_signature(self, record: PublicKeyRecord) -> None:
         text = "; ".join(f"{name}={value}" for name, value in record.tags.items()).encode()
-        original = self._message.body
         try:
-            # The body was compared; its relaxed form is what dkimpy would make of it, only slower.
-            if self._found.canonicalization.endswith("/relaxed"):
-                self._message.body = relaxed_body(original)
-            is_valid = self._message.verify(self._position, dnsfunc=lambda name, timeout=5: text)
+            tags, fields, signatures = self._message.verify_headerprep(self._position)
+            # The body was compared already: without bh= dkimpy does not do it again, which takes long.
+            del tags[b"bh"]
+            field = signatures[self._position]
+            is_valid = self._message.verify_sig(tags, fields, field, lambda name, timeout=5: text)
         except Exception as error:  # whatever dkimpy stumbles over in a stranger's signature is his fault, not ours
             reason = shown(str(error)) or type(error).__name__
             raise _RefusedError(f"it cannot be checked: {reason}") from error
-        finally:
-            self._message.body = original
         if not is_valid:
             raise _RefusedError("a signed field of the header was changed, or another key signed it", Verdict.FAIL)
 

@@ -83,6 +83,9 @@ def test_sessions_of_a_removed_login_end_and_no_new_one_begins(lab: Lab) -> None
         assert eventually(lambda: is_over(imap.noop), LONGEST)
         assert eventually(lambda: is_over(smtp.noop), LONGEST)
         assert not is_over(other.noop), "a login that stays keeps its IMAP session"
+        again = lab.sandbox.call_outside(lambda: log_in_to_submission("ali@example.org", "pw-ali"))
+        stack.callback(again.close)
+        assert "throttling" not in lab.log()
         with pytest.raises(imaplib.IMAP4.error):
             lab.sandbox.call_outside(lambda: log_in_to_imap(LOGIN, PASSWORD))
         with pytest.raises(smtplib.SMTPAuthenticationError):

@@ -1,22 +1,19 @@
 """The systems the hosts start from: made once, kept outside the checkout, laid over each other.
 
-CACHE/KEY/fresh       a minimal Debian with systemd, sshd, Python and rsyslog; no mail service
-CACHE/KEY/mail        what installing the mail packages adds to it
-CACHE/KEY/packages    those packages, and more a host may install, as an apt repository
+CACHE/images-KEY/fresh       a minimal Debian with systemd, sshd, Python and rsyslog; no mail service
+CACHE/images-KEY/mail        what installing the mail packages adds to it
+CACHE/images-KEY/packages    those packages, and more a host may install, as an apt repository
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tests.hosts.harness.cache import cached
 from tests.hosts.harness.commands import HarnessError, run
 from tests.hosts.harness.layers import overlay, run_inside
 
@@ -69,26 +66,8 @@ def cached_images() -> Images:
     """
     mirrors = _mirrors()
     lists = repr((RELEASE, FRESH_PACKAGES, MAIL_PACKAGES, MORE_PACKAGES, mirrors, Path(__file__).read_text()))
-    images = Images(cache_folder() / hashlib.sha256(lists.encode()).hexdigest()[:12])
-    with _lock(cache_folder()):
-        if not images.folder.exists():
-            _make(images.folder, mirrors)
-    return images
-
-
-def cache_folder() -> Path:
-    """Outside the checkout, so that a fresh clone finds it."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base, "mailctl-hosts") if base else Path("/var/cache/mailctl-hosts")
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Two runs that start together make the images once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    key = hashlib.sha256(lists.encode()).hexdigest()[:12]
+    return Images(cached(f"images-{key}", lambda folder: _make(folder, mirrors)))
 
 
 def _mirrors() -> tuple[str, ...]:
@@ -102,14 +81,10 @@ def _mirrors() -> tuple[str, ...]:
     return tuple(sources)
 
 
-def _make(folder: Path, mirrors: tuple[str, ...]) -> None:
-    work = folder.with_suffix(".making")
-    if work.exists():
-        shutil.rmtree(work)  # a run was killed while it made this
-    (work / "packages").mkdir(parents=True)
+def _make(work: Path, mirrors: tuple[str, ...]) -> None:
+    (work / "packages").mkdir()
     _make_fresh(work / "fresh", mirrors)
     _make_mail(work)
-    work.rename(folder)
 
 
 def _make_fresh(root: Path, mirrors: tuple[str, ...]) -> None:

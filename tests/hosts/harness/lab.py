@@ -11,6 +11,7 @@ from typing import Self
 
 from mailctl.host import CLEAN_ENVIRONMENT
 from tests.hosts.harness import network, outside
+from tests.hosts.harness.cache import cached
 from tests.hosts.harness.commands import run
 from tests.hosts.harness.images import Image, Images, cached_images
 from tests.hosts.harness.layers import overlay, run_inside
@@ -18,7 +19,7 @@ from tests.hosts.harness.machine import DebianHost
 from tests.hosts.harness.network import Bridge, Zone
 from tests.hosts.harness.outside import OutsideServer
 from tests.hosts.harness.slot import Slot
-from tests.hosts.harness.wheels import EXTRAS, make_wheelhouse
+from tests.hosts.harness.wheels import make_wheelhouse, needed_wheels
 
 PROGRAMS = ("mmdebstrap", "systemd-nspawn", "dnsmasq", "apt-ftparchive", "ssh", "ssh-keygen", "setpriv", "ip")
 WHEELS = "/srv/wheels"  # in the host
@@ -125,19 +126,18 @@ class Lab:
         return host
 
     def _layers(self, image: Image) -> tuple[Path, ...]:
-        layers = self._images.layers(image)
-        return (self._mailctl_layer, *layers) if image is Image.MAILCTL else layers
+        return self._mailctl_layers if image is Image.MAILCTL else self._images.layers(image)
 
     @cached_property
-    def _mailctl_layer(self) -> Path:
-        layer = self.folder / "mailctl"
-        wheels = f"--bind-ro={self.wheelhouse}:{WHEELS}"
-        pip = (f"{VENV}/bin/pip", "install", "--quiet", "--no-index", "--find-links", WHEELS, f"mailctl[{EXTRAS}]")
-        with overlay(layer, self._images.layers(Image.MAIL)) as root:
-            run_inside(root, "python3", "-m", "venv", VENV)
-            run_inside(root, *pip, options=(wheels,))
+    def _mailctl_layers(self) -> tuple[Path, ...]:
+        """What installing mailctl adds to `mail`: this checkout over what it needs, which is cached."""
+        mail = self._images.layers(Image.MAIL)
+        needed = cached(f"{self._images.folder.name}-{needed_wheels().name}", lambda folder: _make_venv(folder, mail))
+        layers = (needed / "venv", *mail)
+        with overlay(self.folder / "mailctl", layers) as root:
+            _install(root, self.wheelhouse, "--no-deps", "mailctl")
             (root / "usr/local/bin/mailctl").symlink_to(f"{VENV}/bin/mailctl")
-        return layer
+        return (self.folder / "mailctl", *layers)
 
     def _make_ssh_files(self) -> None:
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", self.folder / "key")
@@ -151,3 +151,15 @@ class Lab:
         (self.folder / "ssh_config").write_text("".join(names) + SSH_CONFIG.format(folder=self.folder))
         for host in self.hosts.values():
             self.zone.host(f"{host.fqdn},{host.name}", host.address)
+
+
+def _make_venv(folder: Path, layers: tuple[Path, ...]) -> None:
+    wheels = needed_wheels()
+    with overlay(folder / "venv", layers) as root:
+        run_inside(root, "python3", "-m", "venv", VENV)
+        _install(root, wheels, *(wheel.name.split("-")[0] for wheel in wheels.glob("*.whl")))
+
+
+def _install(root: Path, wheels: Path, *arguments: str) -> None:
+    pip = (f"{VENV}/bin/pip", "install", "--quiet", "--no-index", "--find-links", WHEELS, *arguments)
+    run_inside(root, *pip, options=(f"--bind-ro={wheels}:{WHEELS}",))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import sys
 from pathlib import Path
 
+from tests.hosts.harness.cache import cached
 from tests.hosts.harness.commands import HarnessError, run
-from tests.hosts.harness.images import cache_folder
 
 CHECKOUT = Path(__file__).parents[3]
-EXTRAS = "dns,dkim,lab,log"
+EXTRAS = "dns,log"
 HOST_PYTHON = (3, 11)  # Debian 12
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 BUILD_TIMEOUT = 600.0  # seconds
@@ -26,24 +25,20 @@ def make_wheelhouse(folder: Path) -> Path:
     """
     if sys.version_info[:2] != HOST_PYTHON:
         raise HarnessError(f"wheels for the hosts need Python {'.'.join(map(str, HOST_PYTHON))}, this is {sys.version}")
-    shutil.copytree(_needed_wheels(), folder)
-    run(*PIP, "wheel", "--no-deps", "--wheel-dir", folder, CHECKOUT, timeout=BUILD_TIMEOUT)
+    shutil.copytree(needed_wheels(), folder)
+    run(*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, CHECKOUT, timeout=BUILD_TIMEOUT)
     return folder
 
 
-def _needed_wheels() -> Path:
+def needed_wheels() -> Path:
+    """What mailctl needs, without mailctl: cached, in a folder named by its contents."""
     lock_file, project = CHECKOUT / "requirements.lock", CHECKOUT / "pyproject.toml"
     key = hashlib.sha256(lock_file.read_bytes() + project.read_bytes()).hexdigest()[:12]
-    wheels = cache_folder() / f"wheels-{key}"
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with (cache_folder() / "wheels.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not wheels.exists():
-            work = wheels.with_suffix(".making")
-            shutil.rmtree(work, ignore_errors=True)
-            source = f"{CHECKOUT}[{EXTRAS}]"
-            run(*PIP, "wheel", "--constraint", lock_file, "--wheel-dir", work, source, timeout=BUILD_TIMEOUT)
-            for own in work.glob("mailctl-*.whl"):
-                own.unlink()  # every run brings its own
-            work.rename(wheels)
-    return wheels
+    return cached(f"wheels-{key}", _collect_wheels)
+
+
+def _collect_wheels(folder: Path) -> None:
+    constraints = ("--constraint", CHECKOUT / "requirements.lock")
+    run(*PIP, "wheel", *constraints, "--wheel-dir", folder, f"{CHECKOUT}[{EXTRAS}]", timeout=BUILD_TIMEOUT)
+    for own in folder.glob("mailctl-*.whl"):
+        own.unlink()  # every run brings its own
