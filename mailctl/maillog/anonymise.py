@@ -23,7 +23,8 @@ ADDRESS = r"(?P<address>(?<![^\s<>@,;:()\[\]\"])(?:[^\s<>@,;:()\[\]\"]+|\"[^\"]*
 IPV6 = r"(?P<ipv6>(?<![\w:\]])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]{0,15}(?![\w:]))"
 IPV4 = r"(?P<ipv4>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w))"
 HOST = r"(?P<host>(?<![\w.-])(?:[\w-]+\.)+[a-zA-Z][\w-]+(?![\w-]))"
-SECRETS = re.compile(rf"{ADDRESS}|{IPV6}|{IPV4}|{HOST}")
+LOGIN = r"(?P<login>(?<=sasl_username=)[^\s,;@]+)"
+SECRETS = re.compile(rf"{LOGIN}|{ADDRESS}|{IPV6}|{IPV4}|{HOST}")
 
 
 class Anonymiser:
@@ -94,6 +95,8 @@ class Anonymiser:
         return f"user-{self._hash(name)}" if name else name
 
     def _replacement(self, match: re.Match[str]) -> str:
+        if match["login"]:
+            return self.login(match["login"])
         if match["address"]:
             return self.address(match["address"])
         return self.domain(match["host"]) if match["host"] else f"ip-{self._hash(match[0])}"

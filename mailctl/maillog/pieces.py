@@ -73,11 +73,10 @@ def count_pieces(files: list[Path], jobs: int) -> Counting:
     workers = min(jobs, len(pieces))
     whole = Counting()
     if workers < 2:
-        with _no_garbage():
-            for piece in pieces:
-                _feed(whole, piece)
+        for piece in pieces:
+            _feed(whole, piece)
         return whole
-    with ExitStack() as stack, _no_garbage():
+    with ExitStack() as stack:
         # The worker with number N counts the pieces N, N + workers, ...
         results = [stack.enter_context(_worker(pieces[number::workers])) for number in range(workers)]
         for number in range(len(pieces)):
@@ -105,8 +104,8 @@ def _worker(pieces: list[Piece]) -> Iterator[Connection]:
 
 
 @contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Counting makes no cycles, and there are many small things that the collector would look through."""
+def no_garbage() -> Iterator[None]:
+    """Without the collector: counting makes no cycles, and there are many small things to look through."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

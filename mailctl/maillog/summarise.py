@@ -13,7 +13,7 @@ from mailctl.maillog.compressed import LogError
 from mailctl.maillog.count import Counting
 from mailctl.maillog.journal import as_syslog, cursor_of
 from mailctl.maillog.lines import by_hour, hour_length
-from mailctl.maillog.pieces import count_pieces
+from mailctl.maillog.pieces import count_pieces, no_garbage
 from mailctl.maillog.position import Position, Reader
 from mailctl.maillog.report import Report
 from mailctl.maillog.source import BLOCK, Source, blocks_of, files_of
@@ -52,8 +52,9 @@ def summarise(
     if files is not None:
         files = _by_time(files)
     if files is not None and since is None and until is None and on_unparsed is None:
-        counting = count_pieces(files, jobs or os.cpu_count() or 1)
-        return make_report(counting, _newest(files), zone)
+        with no_garbage():
+            counting = count_pieces(files, jobs or os.cpu_count() or 1)
+            return make_report(counting, _newest(files), zone)
     window = Window(since, until, zone) if since or until else None
     base = _base_year(files) if window else 0
     counting = Counting(on_unparsed=on_unparsed, window=window, base_year=base)

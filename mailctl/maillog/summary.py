@@ -75,7 +75,8 @@ def _text(name: bytes) -> str:
 
 def _ordered(rows: Iterable[tuple[str, int, int]]) -> Rows:
     """Name, messages, bytes: by messages, then by name."""
-    found = sorted(row for row in rows if row[1] > 0)
+    found = [row for row in rows if row[1] > 0]
+    found.sort(key=itemgetter(0))
     found.sort(key=itemgetter(1), reverse=True)
     return tuple(starmap(Row, found))
 

@@ -163,8 +163,8 @@ def is_unresolved(name: bytes) -> bool:
 
 def parts(total: int) -> tuple[int, int]:
     """Messages and bytes of a number in Sizes; both may be negative."""
-    size = (total + MESSAGE // 2) % MESSAGE - MESSAGE // 2
-    return (total - size) // MESSAGE, size
+    messages, size = divmod(total, MESSAGE)
+    return (messages, size) if size < MESSAGE // 2 else (messages + 1, size - MESSAGE)
 
 
 def by_domain(addresses: Mapping[bytes, int]) -> Sizes:

@@ -226,7 +226,7 @@ def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
         UnfitError: the spec trusts some of them.
     """
     network = CLIENT_NETWORKS[family]
-    if trusted := [each for each in spec.server.trusted_networks if _overlap(ip_network(each), network)]:
+    if trusted := [each for each in spec.server.trusted_networks if _overlap(_network(each), network)]:
         raise UnfitError(f"the spec trusts {trusted[0]}, where clients of the probe come from")
     start = random.randrange(CLIENTS)  # noqa: S311 - no secret
     # Each client in a network of its own: Dovecot slows down all of a /48 where one of it failed to log in.
@@ -246,6 +246,11 @@ def is_client(address: str) -> bool:
     except ValueError:
         return False
     return any(found in network for network in CLIENT_NETWORKS.values())
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """A network as Postfix writes it, an IPv6 address in brackets: `[2001:db8::]/32`."""
+    return ip_network(text.translate({ord("["): None, ord("]"): None}))
 
 
 def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:

@@ -151,6 +151,12 @@ def test_what_is_not_understood_is_counted_and_shown(line: str) -> None:
     assert shown == [(STAMP + line).encode()]
 
 
+def test_failed_logins_are_one_warning_whoever_they_tried_to_be() -> None:
+    failed = "postfix/smtpd[1]: warning: unknown[192.0.2.1]: SASL LOGIN authentication failed: UGFz, sasl_username="
+    (row,) = summarise([f"{STAMP}{failed}{name}" for name in ("admin", "bob@a.example")]).warnings
+    assert (row.messages, "admin" in row.name) == (2, False)
+
+
 def test_lines_of_other_programs_are_understood() -> None:
     others = ["dovecot: imap-login: Login: user=<a>", "opendkim[9]: 4F0A1B2C: DKIM-Signature field added", "CRON[1]: x"]
     assert summarise([STAMP + line for line in others]).lines.unparsed == 0

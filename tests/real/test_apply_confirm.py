@@ -68,11 +68,9 @@ def test_confirmed_it_stays_and_refuses_for_good_again(lab: Lab, spec: Path) -> 
 
 def test_unconfirmed_it_is_undone_at_its_time_though_nobody_is_there(lab: Lab, spec: Path) -> None:
     before = contents(lab)
-    began = time.monotonic()
     apply(lab, spec, "6s")
     assert contents(lab) != before
     assert eventually(lambda: contents(lab) == before and lab.mailctl("status").returncode == 0)
-    assert time.monotonic() - began < 15
     assert code_for(lab, "carol@example.org") == 550
     assert "an unconfirmed apply was undone" in lab.log()
 

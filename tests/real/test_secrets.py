@@ -40,6 +40,10 @@ ALLOWED = {
     "postmap",
     "stat",
     "systemctl",
+    # The outside that the live server is probed from, and the new lines of its log.
+    "ip",
+    "setpriv",
+    "tail",
 }
 PLAIN = {"ses": "canary-plain-ses-8f2e", "isp": "canary-plain-isp-41c7"}
 # Where a secret may rest: the services' own files, and the stored copies of a generation.

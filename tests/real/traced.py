@@ -29,7 +29,7 @@ OPTIONS = (
     "-e",
     "signal=none",
 )
-LONGEST_RUN = 120.0  # seconds
+LONGEST_RUN = 400.0  # seconds
 
 _LINE = re.compile(r"(?P<pid>\d+)(?: /\* .*? \*/)? +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<call>\w+)\()(?P<rest>.*)")
 _STRING = r'"((?:[^"\\]|\\.)*)"'

@@ -24,6 +24,7 @@ class Facts:
     not_after: datetime
     algorithm: str
     bits: int
+    signature: str
     chain: tuple[tuple[str, str], ...]
 
     @property
@@ -45,6 +46,7 @@ def read_facts(host: Host, certificate: PurePosixPath) -> Facts | None:
         not_after=_time(_field(text, r"notAfter=(.+)")),
         algorithm=ALGORITHMS.get(algorithm, algorithm),
         bits=int(_field(text, r"Public-Key: \((\d+) bit") or 256),  # Ed25519 has one length and shows none
+        signature=_field(text, r"Signature Algorithm: (\S+)"),
         chain=_read_chain(host, certificate),
     )
 

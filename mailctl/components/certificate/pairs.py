@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from mailctl.target import Target
 
 WARN_DAYS = 14
 # What OpenSSL takes at the security level of Debian 12; a shorter key fails every handshake.
+BROKEN_HASHES = re.compile("sha1|md5", re.IGNORECASE)
 SHORTEST_KEYS = {"RSA": 2048, "EC": 224}
 SELF_SIGNED_HINT = "remove {folder} and apply again for a new one"
 
@@ -117,6 +119,9 @@ class _Check:
         if facts.bits < shortest:
             message = f"the key of {self.pair.certificate} is too short: {facts.key} bits"
             yield self._error(message, f"clients refuse {facts.algorithm} keys below {shortest} bits; make a new one")
+        if BROKEN_HASHES.search(facts.signature):
+            message = f"the certificate {self.pair.certificate} is signed with {facts.signature}"
+            yield self._error(message, "clients refuse it; get one signed with SHA-256")
 
     def _chain_problems(self, facts: Facts) -> Iterator[Problem]:
         """Each certificate is issued by the next one, RFC 5246 section 7.4.2; not every client sorts them."""

@@ -56,6 +56,7 @@ def common(counting: Counting, handler: Handler, queue_id: bytes, text: bytes) -
 _CHANGING = re.compile(
     rb"""(?x)
     <[^<>]{0,400}>                                  # an address, as a reply quotes it
+    | sasl_username=[^\s,;]{1,255}                   # whoever somebody tried to be
     | [\w.-]{1,255}\[[^\]\s]{1,100}\](?::\d+)?      # host[address]:port
     | \[[0-9a-fA-F.:]{2,45}\](?::\d+)?              # [address]
     | \b\d{1,3}(?:\.\d{1,3}){3}\b                   # an address by itself

@@ -75,10 +75,10 @@ def _stopped(arena: Arena, component: Component) -> Iterator[None]:
     pids = _processes(server, component)
     if daemon is None or not pids:
         raise CannotTellError(f"{component.NAME} does not run")
-    server.run(["kill", "-KILL", *pids])
-    if not arena.wait_until(lambda: not _processes(server, component)):
-        raise CannotTellError(f"{component.NAME} does not stop")
     try:
+        server.run(["kill", "-KILL", *pids])
+        if not arena.wait_until(lambda: not _processes(server, component)):
+            raise CannotTellError(f"{component.NAME} does not stop")
         yield
     finally:
         component.perform(_Inside(server), arena.target, Action(daemon.name, ReloadKind.RESTART))

@@ -6,7 +6,7 @@ Safe on a live server: all that remains are lines of the log about a message cal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -18,13 +18,13 @@ from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
 from mailctl.probe.dialogue import Transcript
 from mailctl.probe.families.signing import REMEDY, verify_signature
 from mailctl.probe.flow import letter
-from mailctl.probe.milter import ACCEPT, Header, MilterClient, MilterError
+from mailctl.probe.milter import Header
+from mailctl.probe.signer import LOOPBACK, SUBMITTED, ask_signer
 from mailctl.spec.derive import signs
 from mailctl.spec.model import Spec
 
 ASKED_REMEDY = "run `mailctl apply`: smtpd_milters names the signer with default_action=tempfail, non_smtpd_milters too"
 STRANGER = "192.0.2.77"  # RFC 5737
-SUBMITTED = {"{daemon_name}": "ORIGINATING"}
 SERVICES = ("smtp", "submission", "submissions")
 WAITS = re.compile(r"default_action\s*=\s*tempfail\b")
 
@@ -71,7 +71,7 @@ def _require_signer(arena: Arena) -> tuple[Spec, ServerSide]:
 
 def _verify(arena: Arena, server: ServerSide, files: LocalHost, key: DkimKey, transcript: Transcript) -> None:
     message = letter(f"postmaster@{key.domain}", arena.subject.names["victim"]).content
-    headers = _ask(arena, server, message, "127.0.0.1", SUBMITTED, transcript)
+    headers = _ask(arena, server, message, LOOPBACK, SUBMITTED, transcript)
     added = "".join(f"{name}: {value}\n" for name, value in headers)
     signed = added.replace("\r\n", "\n").replace("\n", "\r\n").encode() + message
     verify_signature(signed, key, public_key_record(files, key))
@@ -84,22 +84,12 @@ def _refuse(arena: Arena, server: ServerSide, domain: str, transcript: Transcrip
 
 
 def _ask(
-    arena: Arena, server: ServerSide, message: bytes, client: str, macros: dict[str, str], transcript: Transcript
+    arena: Arena, server: ServerSide, message: bytes, client: str, macros: Mapping[str, str], transcript: Transcript
 ) -> list[Header]:
-    """What the signer adds to a message that comes from `client`.
-
-    Raises:
-        RefutedError: it does not take the message, or is not there.
-    """
+    """What the signer adds to a message that comes from `client`."""
     transcript.append(f"-> a message from {client}{' of a login' if macros else ''} for {arena.target.opendkim_socket}")
-    try:
-        with MilterClient(server.path(arena.target.opendkim_socket), arena.vantage.patience) as milter:
-            verdict, headers = milter.filter(message, client, macros)
-    except (OSError, MilterError) as error:
-        raise RefutedError(f"the signer does not answer: {getattr(error, 'strerror', None) or error}") from error
+    headers = ask_signer(server.path(arena.target.opendkim_socket), message, client, macros, arena.vantage.patience)
     transcript += [f"<- {name}: {' '.join(value.split())}" for name, value in headers] or ["<- no header"]
-    if verdict != ACCEPT:
-        raise RefutedError(f"the signer answered {verdict.decode(errors='replace')!r}, not accept")
     return headers
 
 

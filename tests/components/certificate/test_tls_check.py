@@ -104,6 +104,16 @@ def test_the_issuer_first(pki: Path) -> None:
     assert ("error", f"the key {pki}/leaf.key does not belong to the certificate {chain}") in messages(done)
 
 
+def test_a_broken_hash(tmp_path: Path) -> None:
+    key = make_key(tmp_path / "k.pem", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+    certificate = tmp_path / "c.pem"
+    names = ("-subj", "/CN=x", "-addext", f"subjectAltName=DNS:{HOSTNAME}")
+    openssl("req", "-x509", "-new", "-sha1", "-key", key, *names, "-days", "90", "-out", certificate)
+    done = tls_check(tmp_path, certificate, key, "--json")
+    assert done.returncode == ExitCode.FAILED
+    assert ("error", f"the certificate {certificate} is signed with sha1WithRSAEncryption") in messages(done)
+
+
 def test_a_short_key(tmp_path: Path) -> None:
     key = make_key(tmp_path / "k.pem", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")
     certificate = tmp_path / "c.pem"

@@ -258,6 +258,11 @@ class TestAnonymised:
     def test_free_text_loses_addresses_and_hosts(self, text: str, secret: str) -> None:
         assert secret not in Anonymiser(self.key).text(text)
 
+    def test_a_login_that_is_no_address_is_hidden_and_a_port_is_no_address(self) -> None:
+        text = Anonymiser(self.key).text("failed, sasl_username=admin, by [192.0.2.7]:25: 250 Ok")
+        assert "admin" not in text
+        assert text.endswith("]:25: 250 Ok")
+
     def test_a_long_text_takes_linear_time(self) -> None:
         Anonymiser(self.key).text("a" * 1_000_000)
         Anonymiser(self.key).text("a." * 500_000)
