@@ -13,6 +13,8 @@ SHOWN_DIALOGUES = 2
 
 # Not OpenDKIM: it warns of clients that leave early, and a fault of its own fails the checks of signing.
 _COMPLAINT = re.compile(r"(?:postfix\S*: |dovecot: (?:[^\s:]+: )*)(?:warning|error|fatal|panic): ", re.I)
+# A kernel that stamps files more finely than time(2) counts gives a file written at a second's turn the next second.
+_OF_THE_MACHINE = re.compile(r".*: warning: file system clock is 1 seconds ahead of local clock")
 _ADDRESS = re.compile(r"\[([0-9a-f]*[.:][0-9a-f.:]+)\]", re.I)
 
 
@@ -30,10 +32,14 @@ def failed_checks(report: Report, place: str, *, only_refuted: bool = False) -> 
 
 
 def complaints(lines: Iterable[str]) -> Iterator[Problem]:
-    """What services complain of in a log, unless it is what a client of the probe did; each thing once."""
+    """What services complain of in a log, unless a client of the probe or the machine did it; each thing once."""
     for line in dict.fromkeys(lines):
-        if _COMPLAINT.match(line) and not any(map(is_client, _ADDRESS.findall(line))):
+        if _COMPLAINT.match(line) and not _OF_THE_MACHINE.fullmatch(line) and not _names_a_client(line):
             yield Problem(Origin("mail log"), "", line)
+
+
+def _names_a_client(line: str) -> bool:
+    return any(map(is_client, _ADDRESS.findall(line)))
 
 
 def _decisive(result: Result, only_refuted: bool) -> Outcome | None:

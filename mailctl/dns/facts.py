@@ -62,7 +62,9 @@ def read_facts(
         keys = in_parallel(lambda state: _public_key(host, state), states)
     except (OSError, MailctlError) as error:
         keys = []
-        notes.append(f"DKIM keys cannot be read, are you root? {error}")
+        notes.append(
+            f"DKIM keys cannot be read, so the spec's selectors are taken, which a rotation may replace: {error}"
+        )
     tlsa = _tlsa(host, certificate)
     if not tlsa:
         notes.append(f"no certificate can be read from {certificate}: no TLSA record")

@@ -310,18 +310,18 @@ def test_an_up_that_is_interrupted_leaves_nothing(tmp_path: Path, lab: Lab, mome
     """Ctrl-C in a terminal: every process that belongs to it gets the signal."""
     spec_file = write_example(tmp_path)
     up = ["env", "--default-signal=INT", sys.executable, "-P", "-m", "mailctl", "lab", "up", "--name", INTERRUPTED]
-    with subprocess.Popen(
-        [*up, "-f", str(spec_file)],
-        env=PYTHON_ENVIRONMENT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        assert eventually(lambda: MOMENTS[moment](spec_file))
-        os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
     try:
+        with subprocess.Popen(
+            [*up, "-f", str(spec_file)],
+            env=PYTHON_ENVIRONMENT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            assert eventually(lambda: MOMENTS[moment](spec_file))
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=60)
         assert (process.returncode, said.strip()) == (130, "mailctl: interrupted")
         assert not list(LABS.glob(f"*{INTERRUPTED}*"))
         assert eventually(lambda: not processes_naming(f"{LABS}/{INTERRUPTED}"), 5)
