@@ -104,8 +104,8 @@ def publish_records(lab: Sandbox, spec: Spec) -> dict[str, str]:
 
 
 def _apply(lab: Sandbox, spec_file: Path, options: Sequence[str], stdout: int) -> None:
-    # A canary of a lab would be the same lab again.
-    words = ("apply", "-y", "--no-canary", "-f", str(spec_file), *options)
+    # A canary of a lab would be the same lab again; that there is none is no news there.
+    words = ("apply", "-q", "-y", "--no-canary", "-f", str(spec_file), *options)
     command = [*lab.entering(), *python_module("mailctl", *words)]
     # The environment is the user's: a spec may name passwords by variable.
     # Detached: a Ctrl-C in the terminal is for us, who end the lab as a whole.

@@ -282,11 +282,12 @@ def interrupted(
 ) -> None:
     """Apply `text`, and `end` it right before or after (`side` enter or exit) it renames a file to `path`."""
     server.host.put(SPEC_FILE, text, mode=0o600)
-    # The rename, and no other, takes ten minutes.
+    # The rename, and no other, takes ten minutes. No canary: its services would be traced as well.
     delay = f"rename:delay_{side}={600 * 10**6}"
     strace = [
         "strace",
         "--quiet=all",
+        "--seccomp-bpf",
         "-f",
         "-o",
         "/dev/null",
@@ -297,11 +298,13 @@ def interrupted(
         "-e",
         f"inject={delay}",
     ]
-    command = shlex.join([*strace, "mailctl", "apply", "-y", *options])
+    command = shlex.join([*strace, "mailctl", "apply", "-y", "--no-canary", *options])
     argv = ["ssh", "-F", server.host.ssh_config, "-o", "ControlPath=none", server.host.name, command]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as session:
         try:
-            wait_until(lambda: has_reached(server, path), f"apply does not reach {path}", APPLY_TIMEOUT)
+            wait_until(lambda: has_reached(server, path) or session.poll() is not None, "apply hangs", APPLY_TIMEOUT)
+            assert session.stdout is not None
+            assert session.poll() is None, f"apply ended before {path}: {session.stdout.read().decode()}"
             end(server)
         finally:
             session.kill()
