@@ -122,6 +122,7 @@ def _relayed(spec: Spec) -> Iterator[tuple[str, str]]:
 
 def _senders(spec: Spec, login: str) -> Iterator[tuple[str, str]]:
     users = [each.address for each in logins(spec)]
+    known = set(users)
     unbound = set(null_senders(spec))
     ordinary = [address for address in users if address not in unbound] or users
     owners = sender_owners(spec)
@@ -130,9 +131,9 @@ def _senders(spec: Spec, login: str) -> Iterator[tuple[str, str]]:
     yield "owner", owner
     yield "neighbour", neighbour
     yield "tenant", next((each for each in users if _domain(each) != _domain(owner)), "")
-    yield "owner_alias", _first(each for each, own in owners.items() if own == (owner,) and each not in users)
+    yield "owner_alias", _first(each for each, own in owners.items() if own == (owner,) and each not in known)
     yield "shared_alias", _first(each for each, own in owners.items() if owner in own and len(own) > 1)
-    yield "neighbour_alias", _first(each for each, own in owners.items() if owner not in own and each not in users)
+    yield "neighbour_alias", _first(each for each, own in owners.items() if owner not in own and each not in known)
     yield "null_sender", next(iter(null_senders(spec)), "")
     yield (
         "foreign_alias",
@@ -145,12 +146,9 @@ def _senders(spec: Spec, login: str) -> Iterator[tuple[str, str]]:
 def _best_owner(users: list[str], owners: Mapping[str, tuple[str, ...]]) -> str:
     """The login that shares an alias with others and owns another alone, or as much of that as there is."""
 
-    def score(user: str) -> int:
-        shares = any(user in own and len(own) > 1 for own in owners.values())
-        has_alias = any(own == (user,) and address != user for address, own in owners.items())
-        return 2 * shares + has_alias
-
-    return max(users, key=score)
+    shared = {user for own in owners.values() if len(own) > 1 for user in own}
+    aliased = {own[0] for address, own in owners.items() if len(own) == 1 and address != own[0]}
+    return max(users, key=lambda user: 2 * (user in shared) + (user in aliased))
 
 
 def _first(addresses: Iterable[str]) -> str:
