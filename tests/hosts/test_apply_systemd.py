@@ -282,7 +282,8 @@ def interrupted(
 ) -> None:
     """Apply `text`, and `end` it right before or after (`side` enter or exit) it renames a file to `path`."""
     server.host.put(SPEC_FILE, text, mode=0o600)
-    # The rename, and no other, takes ten minutes. No canary: its services would be traced as well.
+    # The rename, and no other, takes ten minutes; strace looks at the old name of a rename only.
+    # No canary: its services would be traced as well.
     delay = f"rename:delay_{side}={600 * 10**6}"
     strace = [
         "strace",
@@ -292,7 +293,7 @@ def interrupted(
         "-o",
         "/dev/null",
         "-P",
-        path,
+        old_name(server, PurePosixPath(path)),
         "-e",
         "trace=rename",
         "-e",
@@ -308,6 +309,15 @@ def interrupted(
             end(server)
         finally:
             session.kill()
+
+
+def old_name(server: MailServer, path: PurePosixPath) -> str:
+    """What the next apply calls the file that it renames to `path`."""
+    state_dir = PurePosixPath("/var/lib/mailctl")
+    if path.parent != state_dir:
+        return str(path.with_name(f".{path.name}.mailctl-new"))
+    numbers = [int(number) for number in server.host.run("ls", str(state_dir / "history")).stdout.split()]
+    return str(state_dir / "staging" / f"apply-{max(numbers) + 1}" / path.name)
 
 
 def has_reached(server: MailServer, path: str) -> bool:
