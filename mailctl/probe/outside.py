@@ -16,7 +16,7 @@ from mailctl.errors import MailctlError, NeedsRootError, UnfitError
 from mailctl.host import BackgroundProcess, LocalHost
 from mailctl.sandbox.launch import DIE_WITH_PARENT
 from mailctl.sandbox.namespaces import call_in_network_of
-from mailctl.sandbox.network import has_ipv6
+from mailctl.sandbox.network import OUTSIDE_LINK_LOCAL, SERVER_LINK_LOCAL, has_ipv6
 
 LINK = "mailctl-probe"
 OUTER_LINK = "outside"
@@ -79,6 +79,7 @@ def _connect(host: LocalHost, pid: int) -> None:
         f"link add {LINK} type veth peer name {OUTER_LINK} netns {pid}",
         f"address add {SERVER_IPV4}/32 dev {LINK}",
         f"address add {SERVER_IPV6}/128 dev {LINK} nodad",
+        f"address add {SERVER_LINK_LOCAL}/64 dev {LINK} nodad",
         f"link set {LINK} up",
         f"route add {OUTSIDE_IPV4}/32 dev {LINK} src {SERVER_IPV4}",
         f"route add {OUTSIDE_IPV6}/128 dev {LINK}",
@@ -93,6 +94,7 @@ def _connect_outside(host: LocalHost) -> None:
         "link set lo up",
         f"address add {OUTSIDE_IPV4}/32 dev {OUTER_LINK}",
         f"address add {OUTSIDE_IPV6}/128 dev {OUTER_LINK} nodad",
+        f"address add {OUTSIDE_LINK_LOCAL}/64 dev {OUTER_LINK} nodad",
         f"link set {OUTER_LINK} up",
         # The longest prefix of table local wins: every client address is ours, the server's is not.
         f"route add {SERVER_IPV4}/32 dev {OUTER_LINK} src {OUTSIDE_IPV4} table local",

@@ -17,6 +17,8 @@ SERVER_IPV4 = "192.0.2.10"
 SERVER_IPV6 = "2001:db8::10"
 OUTSIDE_IPV4 = "192.0.2.1"
 OUTSIDE_IPV6 = "2001:db8::1"
+# Neighbours are asked from a link-local address; the kernel's own is good only after two seconds of looking for twins.
+SERVER_LINK_LOCAL, OUTSIDE_LINK_LOCAL = "fe80::1", "fe80::2"
 # Where a client comes from when nobody asks for another address.
 CLIENT_IPV4 = "192.0.2.77"
 CLIENT_IPV6 = "2001:db8::77"
@@ -37,6 +39,7 @@ def connect_outside(host: Host, server_pid: int) -> None:
         f"link add world type veth peer name eth0 netns {server_pid}",
         f"address add {OUTSIDE_IPV4}/32 dev world",
         f"address add {OUTSIDE_IPV6}/128 dev world nodad",
+        f"address add {OUTSIDE_LINK_LOCAL}/64 dev world nodad",
         "link set world up",
         # The longest prefix of table local wins: everything is ours, except the server.
         f"route add {SERVER_IPV4}/32 dev world src {OUTSIDE_IPV4} table local",
@@ -55,6 +58,7 @@ def connect_server(host: Host) -> None:
         "link set lo up",
         f"address add {SERVER_IPV4}/32 dev eth0",
         f"address add {SERVER_IPV6}/128 dev eth0 nodad",
+        f"address add {SERVER_LINK_LOCAL}/64 dev eth0 nodad",
         "link set eth0 up",
         f"route add {OUTSIDE_IPV4}/32 dev eth0",
         f"route add {OUTSIDE_IPV6}/128 dev eth0",
