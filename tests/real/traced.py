@@ -30,7 +30,6 @@ OPTIONS = (
     "signal=none",
 )
 LONGEST_RUN = 400.0  # seconds
-LONGEST_LEAVE = 15.0  # seconds for strace to let its processes go
 
 _LINE = re.compile(r"(?P<pid>\d+)(?: /\* .*? \*/)? +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<call>\w+)\()(?P<rest>.*)")
 _STRING = r'"((?:[^"\\]|\\.)*)"'
@@ -127,12 +126,7 @@ def trace(argv: Sequence[str], folder: Path, *, umask: int, environment: dict[st
             first = _wait_for_end(log, process)
         finally:
             process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout=LONGEST_LEAVE)
-            except subprocess.TimeoutExpired:
-                # It waits for a process that does not stop; what it leaves by force runs on as well.
-                process.kill()
-                process.wait()
+            process.wait(timeout=LONGEST_RUN)
     return Trace(tuple(_calls(log)), out.read_text(), err.read_text(), first)
 
 
