@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
@@ -18,12 +18,12 @@ from mailctl.cli.common import Session
 from mailctl.errors import ExitCode, MailctlError, UsageError
 from mailctl.maillog.compressed import LogError
 from mailctl.maillog.source import blocks_of
+from mailctl.target import MAIL_LOGS
 
 if TYPE_CHECKING:
     from mailctl.maillog.trace import Blocks
 
 STDIN = Path("-")
-SYSTEM_LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
 
 LogSource = list[Path] | BinaryIO
 
@@ -105,14 +105,14 @@ def _is_piped() -> bool:
 
 
 def _system_log(session: Session, reaches_back: bool) -> list[Path]:
-    for log in SYSTEM_LOGS:
+    for log in MAIL_LOGS:
         if session.host.stat(log) is None:
             continue
         current = session.host.path(log)
         rotated = current.with_name(f"{log.name}.1")
         # The day before may have been rotated away this morning.
         return [rotated, current] if reaches_back and rotated.exists() else [current]
-    names = " or ".join(map(str, SYSTEM_LOGS))
+    names = " or ".join(map(str, MAIL_LOGS))
     raise UnreadableLogError(f"there is no {names}", hint="name the log, or read the journal with --journal")
 
 

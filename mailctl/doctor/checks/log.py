@@ -5,24 +5,24 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mailctl.doctor.model import Finding, Patient, Verdict, ok, skip, warn
 from mailctl.errors import printable
 from mailctl.maillog import LogError, summarise
 from mailctl.maillog.formats.problems import Urgency, find_problems
 from mailctl.maillog.report import Report
+from mailctl.target import MAIL_LOG, MAIL_LOGS
 
-LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
 MOST_BYTES = 16 * 2**20  # read of the log, from its end: about 100,000 lines, one second
 DAY = timedelta(days=1)
 VERDICTS = {Urgency.CRITICAL: Verdict.FAIL, Urgency.WARNING: Verdict.WARN}
 
 
 def look(patient: Patient) -> Iterator[Finding]:
-    log = next((log for log in LOGS if patient.host.stat(log) is not None), None)
+    log = next((log for log in MAIL_LOGS if patient.host.stat(log) is not None), None)
     if log is None:
-        yield skip("log", f"there is no {LOGS[0]}", "mailctl log-report --journal -d today")
+        yield skip("log", f"there is no {MAIL_LOG}", "mailctl log-report --journal -d today")
         return
     try:
         report = summarise(_tail(patient.host.path(log)), since=patient.now - DAY)
