@@ -6,7 +6,7 @@ curves too, and no parameter file is needed.
 
 from __future__ import annotations
 
-from mailctl.spec.model import TlsProfile
+from mailctl.spec.choices import TlsProfile
 
 # No SHA-1 in signatures (RFC 9155), no key below 112 bits; Postfix by itself sets a lower level.
 STRICT = "@SECLEVEL=2"
