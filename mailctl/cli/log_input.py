@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from io import BufferedReader
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
@@ -20,13 +20,13 @@ from mailctl.cli.common import Session
 from mailctl.errors import ExitCode, MailctlError, UsageError
 from mailctl.maillog.compressed import LogError
 from mailctl.maillog.source import blocks_of
+from mailctl.target import MAIL_LOGS
 
 if TYPE_CHECKING:
     from mailctl.maillog.trace import Blocks
 
 STDIN = Path("-")
-SYSTEM_LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
-NAMES_OF_LOGS = " or ".join(map(str, SYSTEM_LOGS))
+NAMES_OF_LOGS = " or ".join(map(str, MAIL_LOGS))
 PATIENCE = 2.0
 """Seconds until a wait for standard input is explained."""
 
@@ -122,7 +122,7 @@ def _is_piped(session: Session) -> bool:
 
 
 def _system_log(session: Session, reaches_back: bool) -> list[Path]:
-    for log in SYSTEM_LOGS:
+    for log in MAIL_LOGS:
         if session.host.stat(log) is None:
             continue
         current = session.host.path(log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mailctl.components.service import has_systemd
 from mailctl.doctor.model import Finding, Patient, Verdict, ok, skip, warn
@@ -14,8 +14,8 @@ from mailctl.host import Host
 from mailctl.maillog import LogError, summarise
 from mailctl.maillog.formats.problems import Urgency, find_problems
 from mailctl.maillog.report import Report
+from mailctl.target import MAIL_LOG, MAIL_LOGS
 
-LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
 # Read of the log, from its end: one second's work.
 MOST_BYTES = 16 * 2**20
 MOST_LINES = 100_000
@@ -24,9 +24,9 @@ VERDICTS = {Urgency.CRITICAL: Verdict.FAIL, Urgency.WARNING: Verdict.WARN}
 
 
 def look(patient: Patient) -> Iterator[Finding]:
-    log = next((log for log in LOGS if patient.host.stat(log) is not None), None)
+    log = next((log for log in MAIL_LOGS if patient.host.stat(log) is not None), None)
     if log is None and not has_systemd(patient.host):
-        yield skip("log", f"there is no {LOGS[0]}, and no journal", "mailctl log-report FILE")
+        yield skip("log", f"there is no {MAIL_LOG}, and no journal", "mailctl log-report FILE")
         return
     try:
         newest = _tail(patient.host.path(log)) if log else _journal(patient.host)
