@@ -8,7 +8,7 @@ phased out.
 
 from __future__ import annotations
 
-from mailctl.spec.model import TlsProfile
+from mailctl.spec.choices import TlsProfile
 
 # No SHA-1 in signatures (RFC 9155), no key below 112 bits; Postfix by itself sets a lower level.
 STRICT = "@SECLEVEL=2"

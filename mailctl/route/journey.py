@@ -24,7 +24,7 @@ from mailctl.route.places import Places
 from mailctl.route.server import Server, look_up, words
 from mailctl.spec.derive import signs
 from mailctl.spec.model import Spec
-from mailctl.spec.values import format_size
+from mailctl.spec.values.amounts import format_size
 from mailctl.target import Target
 
 MOST_ADDRESSES = 1000  # virtual_alias_expansion_limit, postconf(5)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from mailctl.components.postfix.routing import SMTPS_TRANSPORT, uses_wrapped_hops
 from mailctl.components.postfix.tls import tls_server
+from mailctl.spec.choices import Role
 from mailctl.spec.derive import signs, takes_logins
-from mailctl.spec.model import Role, Spec
+from mailctl.spec.model import Spec
 
 # Not `localhost`: where /etc/hosts names ::1 and IPv6 is switched off, the master would refuse to start.
 LOOPBACK_SMTP = "127.0.0.1:smtp"

@@ -14,7 +14,7 @@ from mailctl.probe.check import Attempt, Check, DoubtError, RefutedError
 from mailctl.probe.dialogue import DialogueError, Transcript
 from mailctl.probe.families.tls import ENCRYPTED, open_transports
 
-REMEDY = "renew the certificate; tls.certificate holds it first and then its intermediates, tls.key its key"
+REMEDY = "get a certificate that strangers trust: in tls.certificate, its intermediates after it, its key in tls.key"
 EXPIRES_SOON = 14 * 86400  # seconds
 RSA = "rsaEncryption"
 SMALLEST_KEY = {RSA: 2048, "id-ecPublicKey": 256, "ED25519": 256}  # bits

@@ -17,7 +17,7 @@ from mailctl.probe.families.tls import (
 )
 from mailctl.probe.handshake import Offer, TlsVersion
 from mailctl.probe.suites import ALL_1_2, INSUFFICIENT, LEVELS, MOZILLA_INTERMEDIATE, PHASE_OUT
-from mailctl.spec.model import TlsProfile
+from mailctl.spec.choices import TlsProfile
 
 OPPORTUNISTIC_REMEDY = "tls.profile of the spec; tls_medium_cipherlist with ECDHE and AEAD suites only"
 ORDER_REMEDY = "tls_preempt_cipherlist = yes, with a tls_medium_cipherlist that has the sufficient ones first"

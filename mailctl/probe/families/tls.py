@@ -10,7 +10,7 @@ from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
 from mailctl.probe.dialogue import Transcript
 from mailctl.probe.handshake import SHA1_SIGNATURES, Agreement, Offer, TlsVersion, negotiate
 from mailctl.probe.suites import ALL_1_2, TLS_1_3
-from mailctl.spec.model import TlsProfile
+from mailctl.spec.choices import TlsProfile
 
 ENCRYPTED = (Transport.SMTP_TLS, Transport.SUBMISSION_TLS, Transport.SUBMISSIONS, Transport.IMAPS)
 WITH_PASSWORDS = (Transport.SUBMISSION_TLS, Transport.SUBMISSIONS, Transport.IMAPS)
