@@ -156,7 +156,7 @@ def make_order(
     """Who is at the keyboard, and what he allows."""
     from mailctl.apply.run import Order
 
-    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within)
+    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within, decided=session.decide)
 
 
 def _with_proofs(order: Order, host: LocalHost, *, has_canary: bool) -> Order:

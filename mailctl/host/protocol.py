@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Protocol
@@ -131,8 +131,13 @@ class Host(Protocol):
 def create_whole(
     host: Host, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root"
 ) -> None:
-    """Make or replace a file at once: written under another name, fsynced, renamed; a crash leaves no part of it."""
+    """Make or replace a file at once: written under another name, fsynced, renamed; a failure leaves no part of it."""
     aside = path.with_name(f".{path.name}.new")
     host.remove(aside)
-    host.create(aside, content, mode, owner, group)
-    host.rename(aside, path)
+    try:
+        host.create(aside, content, mode, owner, group)
+        host.rename(aside, path)
+    except OSError:
+        with suppress(OSError):
+            host.remove(aside)
+        raise

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mailctl.spec.choices import Role
 from mailctl.spec.derive import alias_rows, hosts_mail, logins, null_senders, sender_owners, takes_logins
-from mailctl.spec.model import Role, Spec
+from mailctl.spec.model import Spec
 
 FULL_WIDTH_OFFSET = 0xFEE0
 NOBODY = "nobody-has-this-address"

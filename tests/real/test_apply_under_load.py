@@ -74,7 +74,6 @@ def steady_mail(lab: Lab, label: str) -> Iterator[Mail]:
 
 def run_verb(lab: Lab, *arguments: str) -> None:
     done = lab.mailctl("-f", str(lab.spec_file), *arguments)
-    Path("/tmp/cn/load.log").write_text(lab.log())
     assert done.returncode == 0, done.stderr
 
 
