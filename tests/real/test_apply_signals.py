@@ -56,9 +56,12 @@ class Server:
         return ["rollback", "-y", str(max(each for each in numbers if (each - history["current"]) % 2))]
 
     def phases(self, verb: Callable[[], list[str]]) -> dict[str, int]:
-        """How many moments each phase of this verb has when it does again what it undid; what serves stays the same."""
+        """How many moments each phase has when this verb takes carol away; she is there again afterwards."""
+        if not self.has_carol:
+            self.count(verb())
+        found = self.count(verb())
         self.count(verb())
-        return self.count(verb())
+        return found
 
     def count(self, words: list[str]) -> dict[str, int]:
         file = self.lab.spec_file.parent / "moments"
