@@ -168,9 +168,13 @@ def parts(total: int) -> tuple[int, int]:
 
 
 def by_domain(addresses: Mapping[bytes, int]) -> Sizes:
-    domains: Sizes = {}
+    as_written: Sizes = {}
     for address, total in addresses.items():
-        add_count(domains, domain_of(address), total)
+        domain = address[address.rfind(b"@") + 1 :] if b"@" in address else b""
+        as_written[domain] = as_written.get(domain, 0) + total
+    domains: Sizes = {}
+    for domain, total in as_written.items():
+        add_count(domains, domain.lower(), total)
     return domains
 
 

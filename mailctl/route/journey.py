@@ -40,7 +40,7 @@ def trace(spec: Spec, target: Target, server: Server, mail: Mail) -> Journey:
     walk = _Walk(server, places, mail)
     walk.follow(mail.recipient)
     if key:
-        says = f"{key.record_name}, or the key that took over, where From: names {key.domain}"
+        says = f"{key.record_name}, or the key that took over"
         walk.steps.insert(
             0, Step(StepKind.SIGNATURE, mail.recipient, says, places.origin("domains", key.domain, "dkim"))
         )

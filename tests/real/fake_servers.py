@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -112,10 +115,44 @@ def compress(certificate: Path, connection: socket.socket) -> None:
     connection.sendall(struct.pack("!BHH", 22, 0x0303, len(message)) + message)
 
 
+def offer_early_data(certificate: Path, connection: socket.socket) -> None:
+    """On port 465 a proxy whose tickets let a client begin before the handshake, by openssl s_server(1)."""
+    if connection.getsockname()[1] != 465:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = f"{folder}/socket"
+        options = ("-unix", place, "-naccept", "1", "-early_data", "-quiet", "-cert", certificate)
+        with subprocess.Popen(
+            ["openssl", "s_server", *options], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0
+        ) as server:
+            try:
+                while not Path(place).exists():
+                    time.sleep(0.01)
+                assert server.stdin is not None
+                server.stdin.write(GREETING)
+                with socket.socket(socket.AF_UNIX) as behind:
+                    behind.connect(place)
+                    _splice(connection, behind)
+            finally:
+                server.kill()
+
+
+def _splice(one: socket.socket, other: socket.socket) -> None:
+    """Hand on what either says until one of them has ended."""
+    ends = {one: other, other: one}
+    while True:
+        for ready in select.select(list(ends), [], [])[0]:
+            data = ready.recv(4096)
+            if not data:
+                return
+            ends[ready].sendall(data)
+
+
 # Checks by name, and servers that they must find.
 FAULTS: dict[str, Callable[[Path, socket.socket], None]] = {
     "relay.full-width": obey_everybody,
     "enumeration.expn": obey_everybody,
     "tls.injection": obey_everybody,
     "tls.compression": compress,
+    "tls.early-data": offer_early_data,
 }

@@ -28,6 +28,7 @@ REASONS = {
     "enumeration.expn": "EXPN postmaster was answered '250 2.1.5 Ali <ali@example.org>",
     "tls.injection": "a command sent in clear was obeyed under TLS",
     "tls.compression": "the server compresses",
+    "tls.early-data": "a ticket allows 16384 bytes of early data",
 }
 
 

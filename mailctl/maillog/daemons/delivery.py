@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.service import common, general
-from mailctl.maillog.lines import Row
 from mailctl.maillog.queue import Mail
 from mailctl.maillog.tally import BOUNCED, DEFERRED, DELIVERED, ELSEWHERE, add_count, domain_of
 
@@ -208,40 +207,9 @@ _FAILURES = {
 _STATUSES = {b"deliverable", b"undeliverable", *_FAILURES}
 
 
-def row_of_smtp(counting: Counting, row: Row) -> bool:
-    _, _, queue_id, _, to, relay, delay, dsn, rest = row
-    mail = counting.queue.mails.get(queue_id)
-    if mail is None or not dsn or not rest.startswith(b"status=sent (") or rest.startswith(b"(forwarded as ", 12):
-        return _other_row(counting, smtp, row)
-    if b"queued as " in rest:
-        link_hop(counting, rest)
-    sent(counting, mail, True, to, relay, delay, dsn)
-    return True
-
-
-def row_of_local(counting: Counting, row: Row) -> bool:
-    _, _, queue_id, _, to, relay, delay, dsn, rest = row
-    mail = counting.queue.mails.get(queue_id)
-    if mail is None or not dsn or not rest.startswith(b"status=sent (") or rest.startswith(b"(forwarded as ", 12):
-        return _other_row(counting, local, row)
-    if b"queued as " in rest:
-        link_hop(counting, rest)
-    sent(counting, mail, False, to, relay, delay, dsn)
-    return True
-
-
-def _other_row(counting: Counting, handler: Handler, row: Row) -> bool:
-    _, _, queue_id, _, to, relay, delay, dsn, rest = row
-    if not queue_id or not dsn:
-        return False
-    text = b"to=<%s>, relay=%s, delay=%s, dsn=%s, %s" % (to, relay, delay, dsn, rest)
-    return delivery(counting, handler, queue_id, text)
-
-
-def row_of_tls(counting: Counting, row: Row) -> bool:
-    _, _, queue_id, level, _, _, _, _, rest = row
-    where, _, protocol = rest.rpartition(b": ")
-    start = b" TLS connection established to "
-    if queue_id or not where.startswith(start) or b" with cipher " not in protocol:
-        return False
-    return tls_outbound(counting, level, where[len(start) :], protocol)
+def delivered(
+    counting: Counting, by_smtp: bool, queue_id: bytes, to: bytes, relay: bytes, delay: bytes, dsn: bytes, reply: bytes
+) -> bool:
+    """A delivery with status=sent, from the parts of its line."""
+    text = b"to=<%s>, relay=%s, delay=%s, dsn=%s, status=sent %s" % (to, relay, delay, dsn, reply)
+    return delivery(counting, smtp if by_smtp else local, queue_id, text)
