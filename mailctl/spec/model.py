@@ -31,6 +31,7 @@ from mailctl.spec.choices import RelayPreset as RelayPreset
 from mailctl.spec.choices import Role as Role
 from mailctl.spec.choices import TlsLevel as TlsLevel
 from mailctl.spec.choices import TlsProfile as TlsProfile
+from mailctl.spec.fleet import FleetMember
 from mailctl.spec.origins import NO_ORIGINS, Origins
 from mailctl.spec.secrets import NO_PASSWORD, PasswordHash, PlainSecret
 from mailctl.spec.value_types import (
@@ -439,6 +440,7 @@ class Spec(Record):
     include: tuple[Line, ...] = documented("Further files: YAML by pattern, or CSV with mailboxes.", default=())
 
     _origins: Origins = PrivateAttr(default=NO_ORIGINS)
+    _member: FleetMember = PrivateAttr(default=FleetMember())
 
     def origin(self, *path: str | int) -> Origin:
         """Where the value at `path` (keys and list positions from the top) was written."""
@@ -448,7 +450,12 @@ class Spec(Record):
     def origins(self) -> Origins:
         return self._origins
 
-    def with_origins(self, origins: Origins) -> Self:
-        """The same spec, knowing where its values were written."""
-        self._origins = origins
+    @property
+    def member(self) -> FleetMember:
+        """Which host of a fleet this is the spec of."""
+        return self._member
+
+    def with_origins(self, origins: Origins, member: FleetMember) -> Self:
+        """The same spec, knowing where its values were written and for which host of a fleet they hold."""
+        self._origins, self._member = origins, member
         return self
