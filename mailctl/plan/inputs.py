@@ -30,7 +30,7 @@ class Inputs:
     """The files a spec was read from, by absolute paths, and a digest of all that decides what is rendered.
 
     `files` are the spec and what its patterns in `include` meant; `hosts` those of a fleet with their full names;
-    `programs` what its services need, and `daemons` those that serve.
+    `programs` what its services need; `daemons` those that serve, `unused` those that need not run.
     """
 
     spec: str
@@ -40,10 +40,18 @@ class Inputs:
     hosts: Mapping[str, str]
     programs: tuple[str, ...]
     daemons: tuple[Daemon, ...]
+    unused: tuple[Daemon, ...]
     digest: str
 
     @classmethod
-    def of(cls, spec: Spec, target: Target, programs: Iterable[str], daemons: tuple[Daemon, ...]) -> Inputs | None:
+    def of(
+        cls,
+        spec: Spec,
+        target: Target,
+        programs: Iterable[str],
+        daemons: tuple[Daemon, ...],
+        unused: tuple[Daemon, ...],
+    ) -> Inputs | None:
         """The inputs of `spec` as it was loaded; None for one that says more than its files do.
 
         That is one with secrets from the environment, or a fleet's that was not loaded for one of its hosts.
@@ -64,6 +72,7 @@ class Inputs:
             hosts=spec.member.names,
             programs=tuple(programs),
             daemons=daemons,
+            unused=unused,
             digest=digest,
         )
 
@@ -88,16 +97,23 @@ class Inputs:
         return _digest(target, host, [*texts, *secrets]) == self.digest
 
     def as_json(self) -> dict[str, Any]:
-        daemons = [{**asdict(each), "pid_file": str(each.pid_file)} for each in self.daemons]
-        return {**asdict(self), "daemons": daemons}
+        return {**asdict(self), "daemons": _daemons_as_json(self.daemons), "unused": _daemons_as_json(self.unused)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Inputs:
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
         }
-        daemons = (Daemon(**{**each, "pid_file": PurePosixPath(each["pid_file"])}) for each in data["daemons"])
-        return cls(**{**fields, "daemons": tuple(daemons)})
+        daemons, unused = _daemons_from_json(data["daemons"]), _daemons_from_json(data["unused"])
+        return cls(**{**fields, "daemons": daemons, "unused": unused})
+
+
+def _daemons_as_json(daemons: Iterable[Daemon]) -> list[dict[str, Any]]:
+    return [{**asdict(each), "pid_file": str(each.pid_file)} for each in daemons]
+
+
+def _daemons_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Daemon, ...]:
+    return tuple(Daemon(**{**each, "pid_file": PurePosixPath(each["pid_file"])}) for each in data)
 
 
 def _absolute(path: str | Path) -> str:

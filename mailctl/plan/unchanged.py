@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from mailctl.components.service import needless_services
 from mailctl.errors import MailctlError
 from mailctl.host import Host
 from mailctl.plan.actual import read_actual, without_owner
@@ -31,6 +32,8 @@ def unchanged(spec: Path, target: Target, host: Host, name: str | None, machine:
         if number is None or inputs is None or not inputs.still_hold(spec, target, name, machine):
             return None
         if host.is_live() and None in map(host.find_program, inputs.programs):
+            return None
+        if needless_services(host, inputs.unused):
             return None
         found = _compare(host, target, number)
         return replace(found, inputs=inputs) if found else None

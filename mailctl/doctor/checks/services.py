@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailctl.apply.status import Status, read_status
-from mailctl.components.registry import COMPONENTS
-from mailctl.components.service import has_systemd
+from mailctl.components.registry import COMPONENTS, unused_daemons
+from mailctl.components.service import has_systemd, needless_services
 from mailctl.doctor.model import Finding, Patient, fail, ok, warn
 
 
@@ -20,6 +20,9 @@ def look(patient: Patient) -> Iterator[Finding]:
     for service in found.services:
         if service.pid is None:
             yield fail(service.name, f"{service.name} does not run", _start(patient, service.name))
+    if patient.spec:
+        for needless in needless_services(patient.host, unused_daemons(patient.spec, patient.target)):
+            yield warn(str(needless.origin), f"{needless.origin}: {needless.message}", needless.hint)
     if all(service.pid for service in found.services):
         names = ", ".join(f"{service.name} {service.version}" for service in found.services)
         yield ok("generation", f"generation {found.number}: {names} run")
