@@ -230,7 +230,8 @@ def tell_what_another_says(module: AnsibleModule, executable: str, result: dict[
     """The plan of another release, for --check --diff; one that does not understand the spec is no judge of it."""
     spec = Path(module.params["spec"])
     wanted = wanted_files(module, spec.parent)
-    code, plan, _ = ask(module, executable, stage(module, wanted, spec) if wanted else spec, ["apply", "--check"])
+    staged = stage(module, wanted, spec) if wanted else spec
+    code, plan = ask(module, executable, staged, ["apply", "--check"])[:2]
     if code == 0 and plan is not None:
         tell(module, plan, result)
 
@@ -397,7 +398,7 @@ def sleeping_units(module: AnsibleModule, units: list[str]) -> list[str]:
     """The units that are not enabled or do not run."""
     if not units:
         return []
-    _, out, _ = module.run_command(["systemctl", "show", "--property=UnitFileState,ActiveState", "--", *units])
+    out = module.run_command(["systemctl", "show", "--property=UnitFileState,ActiveState", "--", *units])[1]
     # One block for each unit, in the order asked; the same for units that do not exist.
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
     states = [(block.get("UnitFileState"), block.get("ActiveState")) for block in blocks]

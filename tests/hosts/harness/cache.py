@@ -62,5 +62,5 @@ def _lock(folder: Path, how: int) -> int:
 
 
 def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base, "mailctl-hosts") if base else Path("/var/cache/mailctl-hosts")
+    usual = Path("/var/cache") if os.geteuid() == 0 else Path.home() / ".cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or usual, "mailctl-hosts")

@@ -9,8 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from mailctl.components import registry
+from mailctl.components.base import Daemon
 from mailctl.plan import inputs
 from mailctl.plan.json import plan_as_json
+from mailctl.plan.text import render_text
 from mailctl.plan.unchanged import unchanged
 from mailctl.spec.load import load_spec
 from mailctl.target import DEBIAN_12, Target
@@ -172,6 +175,20 @@ def test_a_change_and_its_way_back(applied: Applied) -> None:
     assert not applied.is_unchanged()
     applied.write("mailctl.yml", SPEC)
     assert applied.is_unchanged()
+
+
+def test_a_service_that_runs_for_nothing_has_the_plan_made_which_names_it(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needless = Daemon("Example", "example.service", "exampled", PurePosixPath("/run/exampled.pid"))
+    monkeypatch.setattr(registry, "unused_daemons", lambda spec, target: (needless,))
+    applied.write("mailctl.yml", OTHER_SPEC)
+    applied.server.apply(load_spec(applied.spec))
+    assert applied.is_unchanged()
+    applied.server.host.put("/run/exampled.pid", "42")
+    applied.server.host.put("/proc/42/comm", "exampled\n")
+    assert not applied.is_unchanged()
+    assert "note: Example: it runs" in render_text(applied.server.plan(load_spec(applied.spec)))
 
 
 @pytest.mark.parametrize(
