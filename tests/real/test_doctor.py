@@ -219,6 +219,9 @@ FAULTS = [
     Fault("the spec is broken", "environment", "fail", "spec", "mailctl validate", broken_spec, "broken.yml"),
     Fault("OpenDKIM died", "services", "fail", "OpenDKIM", "start opendkim", kill_signer),
     Fault("Dovecot died", "services", "fail", "Dovecot", "start dovecot", stop_dovecot),
+    Fault("a package of Postfix went", "services", "fail", "Postfix packages", "apt-get install postfix-pcre",
+          replace_file("/etc/postfix/dynamicmaps.cf", lambda text: b"".join(
+              line for line in text.splitlines(keepends=True) if not line.startswith(b"pcre")))),
     Fault("Dovecot runs for nothing", "services", "warn", "Dovecot", "dovecot stop", give_dovecot_up, "backup.yml"),
     Fault("Postfix stopped", "ports", "fail", "port 25", "mailctl status", stop_postfix),
     Fault("no IMAP", "ports", "fail", "port 993", "sport = :993", stop_dovecot),

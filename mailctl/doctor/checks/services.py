@@ -8,6 +8,7 @@ from mailctl.apply.status import Status, read_status
 from mailctl.components.registry import COMPONENTS, unused_daemons
 from mailctl.components.service import has_systemd, needless_services
 from mailctl.doctor.model import Finding, Patient, fail, ok, warn
+from mailctl.plan.stored import read_tree
 
 
 def look(patient: Patient) -> Iterator[Finding]:
@@ -17,6 +18,9 @@ def look(patient: Patient) -> Iterator[Finding]:
         return
     if found.unfinished:
         yield _unfinished(found)
+    tree = read_tree(patient.host, patient.target, found.number)
+    for lack in (problem for component in COMPONENTS for problem in component.missing(patient.host, tree)):
+        yield fail(f"{lack.origin} packages", f"{lack.origin}: {lack.message}", lack.hint)
     for service in found.services:
         if service.pid is None:
             yield fail(service.name, f"{service.name} does not run", _start(patient, service.name))
