@@ -124,7 +124,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             if host.is_live():
                 problems = _verify(host, target, spec, order, position)
                 _report(refuse(problems, "the new configuration does not serve"), order.say)
-                end_sessions(host, removed_logins(plan, target))
+                _report(end_sessions(host, removed_logins(plan, target)), order.say)
     return meta
 
 
@@ -139,7 +139,7 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
             stage_files(host, journal, plan)
             stage_current(host, journal.work, number)
             _switch(host, target, journal, plan, order.say)
-            end_sessions(host, removed_logins(plan, target))
+            _report(end_sessions(host, removed_logins(plan, target)), order.say)
 
 
 def choose_generation(host: Host, target: Target, number: int | None) -> int:

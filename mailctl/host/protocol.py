@@ -60,8 +60,11 @@ class Host(Protocol):
             UnfitError: the program is not installed, or it did not end in time.
         """
 
-    def terminate(self, pid: int) -> None:
-        """Send SIGTERM to a process; nothing happens where it has ended."""
+    def hang_up(self, pid: int, descriptor: int, peer: tuple[str, int]) -> bool:
+        """Let a process find that `peer`, whom it talks to on `descriptor`, is gone; whether it could be done.
+
+        Nothing happens, and that is well, where the process or its connection has ended.
+        """
 
     def find_program(self, name: str) -> Path | None:
         """The absolute path of a program of the system, never one from the user's PATH."""

@@ -29,13 +29,14 @@ from tests.crash.sweep import (
     spread_of,
     spread_over_kinds,
     trace,
+    trace_answered,
 )
 
 SCENES = ("first", "change", "rollback", "prune")
 # A full sweep is cut into pieces, for workers that share it.
 SHARES = range(6 if FULL else 1)
 KILLS_PER_SCENE = 15
-SIGNALS_PER_SCENE = 12
+SIGNALS_PER_SCENE = 6
 FAILURES_PER_SCENE = 3
 SIGNALS = ("INT", "HUP", "TERM")
 KILLED = -9
@@ -55,7 +56,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory, require_tools: Callable[...
 class Sweep:
     """A scene whose verb can be run again and again, each time meeting its fault elsewhere.
 
-    `moments` are the calls that change something, `calls` those and all that open a file to read it.
+    `moments` are the calls that change something, once it was told to go on; `calls` are those and all that open a
+    file to read it, from the start.
     """
 
     def __init__(self, scene: Scene, scratch: Path) -> None:
@@ -64,9 +66,10 @@ class Sweep:
         self.arguments = (*scene.arguments, "--root", str(self.machine.folder))
         self.old = Machine(scene.folder).etc()
         self.reset()
-        text = trace(self.arguments, scratch / "trace")
+        self.moments = list_moments(trace_answered(self.arguments, scratch / "trace"), str(self.machine.folder))
         self.new = self.machine.etc()
-        self.moments = list_moments(text, str(self.machine.folder))
+        self.reset()
+        text = trace(self.arguments, scratch / "trace")
         calls = list_moments(text, str(self.machine.folder), reading=True)
         # Before its command line is loaded, a program has no say in what a signal does.
         self.calls = list(itertools.dropwhile(lambda each: "/mailctl/cli/" not in each.line, calls))
@@ -75,16 +78,15 @@ class Sweep:
     def reset(self) -> None:
         copy(self.scene.folder, self.machine.folder)
 
-    def failures(self, faults: Iterable[tuple[str, Moment]], judge: Judge) -> list[str]:
+    def failures(self, faults: Iterable[tuple[str, Moment]], judge: Judge, *, from_start: bool = False) -> list[str]:
         """What is wrong after each of `faults`, one at a time."""
-        return [
-            f"{fault} at {moment}: {wrong}" for fault, moment in faults if (wrong := self.meet(fault, moment, judge))
-        ]
+        found = ((fault, moment, self.meet(fault, moment, judge, from_start)) for fault, moment in faults)
+        return [f"{fault} at {moment}: {wrong}" for fault, moment, wrong in found if wrong]
 
-    def meet(self, fault: str, moment: Moment, judge: Judge) -> str:
+    def meet(self, fault: str, moment: Moment, judge: Judge, from_start: bool) -> str:
         self.reset()
         try:
-            judge(self, moment, run_with(fault, moment, self.arguments))
+            judge(self, moment, run_with(fault, moment, self.arguments, from_start=from_start))
             self.assert_whole_and_converging()
         except (AssertionError, MailctlError, OSError) as error:
             return str(error) or repr(error)
@@ -174,9 +176,9 @@ def is_honest_after_a_signal(sweep: Sweep, moment: Moment, ended: Ended) -> None
 def test_a_signal_at_a_call_undoes_all_of_it_or_comes_too_late(
     sweep: Sweep, share: int, record_property: Callable[[str, object], None]
 ) -> None:
-    # In a full sweep all that change something, and some of those that read the program and its spec.
-    chosen = shared([*spread_of(sweep.calls, SIGNALS_PER_SCENE), *(sweep.moments if FULL else ())], share)
-    record_property("points", len(chosen))
     signals = itertools.cycle(SIGNALS)
-    faults = [(f"signal={next(signals)}", each) for each in chosen]
-    assert_none(sweep.failures(faults, is_honest_after_a_signal))
+    early = [(f"signal={next(signals)}", each) for each in shared(spread_of(sweep.calls, SIGNALS_PER_SCENE), share)]
+    later = [(f"signal={next(signals)}", each) for each in shared(spread(sweep.moments, SIGNALS_PER_SCENE), share)]
+    record_property("points", len(early) + len(later))
+    found = sweep.failures(early, is_honest_after_a_signal, from_start=True)
+    assert_none(found + sweep.failures(later, is_honest_after_a_signal))
