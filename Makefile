@@ -24,8 +24,8 @@ long: install  ## What takes an hour: 100,000 hostile values, every fault in the
 	MAILCTL_APPLIES=1000 $(PYTEST) tests/crash/test_bounds.py
 	MAILCTL_PEERS=full $(PYTEST) tests/real/test_probe_peers.py
 
-crash: install  ## Kill apply and rollback at every system call that changes something; takes half an hour
-	MAILCTL_CRASH_SWEEP=full $(PYTEST) tests/crash
+crash: install  ## Kill, interrupt and fail apply and rollback at every system call that changes something; takes half an hour
+	TMPDIR=/dev/shm MAILCTL_CRASH_SWEEP=full $(PYTEST) -n 2 --dist load tests/crash
 
 check: lint  ## Lint, types, layers, unit and golden tests, in under a minute
 	$(PYTEST) -q tests/unit tests/components

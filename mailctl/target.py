@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 
+# Where mail services log, by way of syslog; Debian's place first.
+MAIL_LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
+MAIL_LOG = MAIL_LOGS[0]
+
 
 class TableType(StrEnum):
     """Indexed lookup table types, best first: cdb is rebuilt aside and renamed, hash in place."""

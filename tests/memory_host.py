@@ -99,8 +99,9 @@ class MemoryHost:
         program = self.programs.get(arguments[0])
         return program(arguments, stdin) if program else Completed(arguments, 0, b"", b"")
 
-    def terminate(self, pid: int) -> None:
-        self._effect(f"terminate {pid}")
+    def hang_up(self, pid: int, descriptor: int, peer: tuple[str, int]) -> bool:
+        self._effect(f"hang_up {pid} {descriptor} {peer}")
+        return True
 
     def find_program(self, name: str) -> Path | None:
         return None if name in self.missing_programs else Path("/usr/sbin", name)

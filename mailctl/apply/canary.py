@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from mailctl.apply.findings import complaints, failed_checks
-from mailctl.apply.live_log import MAIL_LOG, service_lines
+from mailctl.apply.live_log import service_lines
 from mailctl.apply.switch import settled_time
 from mailctl.components import registry
 from mailctl.components.base import Action, ReloadKind
@@ -26,7 +26,7 @@ from mailctl.probe.logins import known_passwords
 from mailctl.probe.subject import probe_logins
 from mailctl.sandbox import Sandbox, Settings
 from mailctl.spec.model import Spec
-from mailctl.target import Target
+from mailctl.target import MAIL_LOG, Target
 
 PLACE = "canary"
 POSTFIX_DATA = PurePosixPath("/var/lib/postfix")  # data_directory: caches, and the lock of the running master

@@ -121,6 +121,12 @@ class DomainKeys:
         elif self._is_served() and world.selector_in_use(self.domain) == step.selector:
             yield "OpenDKIM still signs with it"
 
+    def questions(self) -> Iterator[str]:
+        """The names of the DNS that tell whether the steps ahead can be made now."""
+        for step in self.steps():
+            if step.kind in (StepKind.SIGN, StepKind.DELETE) and not (step.due and step.due > self.now):
+                yield self.key(step.selector).record_name
+
     def _too_early(self, step: Step, auto: bool) -> Iterator[str]:
         if auto and step.due is None:
             yield "`rotate` is not set in the spec"

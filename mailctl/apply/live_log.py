@@ -6,13 +6,12 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from mailctl.components.service import has_systemd
 from mailctl.errors import Origin, Problem
 from mailctl.host import Host
+from mailctl.target import MAIL_LOG
 
-MAIL_LOG = PurePosixPath("/var/log/mail.log")
 UNITS = ("postfix@-.service", "postfix.service", "dovecot.service", "opendkim.service")
 
 # A stamp of RFC 3339 or `Nov 25 14:00:00`, the host, and what follows. What clients say never comes first.

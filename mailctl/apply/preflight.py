@@ -91,7 +91,7 @@ def _missing_users(host: Host, target: Target, spec: Spec) -> Iterator[Problem]:
             hint = f"install the service it belongs to, or: adduser --system --group --no-create-home {user}"
             if user == target.vmail_user:
                 hint = f"adduser --system --group --home {target.mail_dir} --no-create-home {user}"
-            yield _unfit(f"this machine has no user {user!r}", hint)
+            yield _unfit(f"there is no user {user!r}", hint)
 
 
 def _full_disks(host: Host, target: Target, plan: Plan) -> Iterator[Problem]:

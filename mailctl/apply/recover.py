@@ -59,8 +59,8 @@ def recover(host: Host, target: Target, say: Say, *, give_up: bool = False, serv
         return True
 
 
-def confirm(host: Host, target: Target, say: Say) -> int:
-    """Keep the generation that waits for its confirmation; its number.
+def confirm(host: Host, target: Target, say: Say, decided: Callable[[], None] = lambda: None) -> int:
+    """Keep the generation that waits for its confirmation; its number. `decided` is called once it is kept.
 
     Whoever of this and the guard at the deadline gets the lock first decides; the other finds nothing left to do.
 
@@ -76,7 +76,8 @@ def confirm(host: Host, target: Target, say: Say) -> int:
             raise MailctlError("the time to confirm is over: the configuration before it serves again")
         with uninterrupted():
             journal.write(Step.VERIFIED)
-        finish(host, target, journal, say)
+            decided()
+            finish(host, target, journal, say)
         return journal.number or ORIGINALS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from mailctl.apply.generation import prepare_state_dir
 from mailctl.apply.keys import DomainKeys, Waiting, World
 from mailctl.apply.recover import lock_path
 from mailctl.dkim.keys import signed_domains
-from mailctl.dkim.rotation import Step, StepKind
+from mailctl.dkim.rotation import Sighting, Step, StepKind
 from mailctl.dkim.states import KeyState, Stage
 from mailctl.errors import BusyError, MailctlError, Origin, Problem, UsageError
 from mailctl.host import Host
@@ -38,6 +39,18 @@ class Rotation:
         return replace(self, waiting=tuple(waiting))
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What the DNS said before the lock was taken."""
+
+    answers: Mapping[str, Sequence[Sighting]]
+
+    def about(self, name: str) -> Sequence[Sighting]:
+        if name not in self.answers:
+            raise BusyError("another mailctl moved the keys while the DNS was asked", hint="run it again")
+        return self.answers[name]
+
+
 def rotate(host: Host, target: Target, spec: Spec, domain: str, now: datetime, world: World, *, auto: bool) -> Rotation:
     """Make the next step that can be made.
 
@@ -46,20 +59,24 @@ def rotate(host: Host, target: Target, spec: Spec, domain: str, now: datetime, w
 
     Raises:
         UsageError: the domain is not signed.
-        BusyError: another mailctl is at work.
+        BusyError: another mailctl is at work, or was while the DNS was asked.
         MailctlError: it failed; the old key signs, or both are good.
     """
     dkim = require_signed(spec, domain)
     prepare_state_dir(host, target)
+    keys = DomainKeys(host, target, spec, domain, dkim, now)
+    keys.require_applied()
+    # A silent DNS takes a minute, in which nobody else is to wait for the lock.
+    heard = replace(world, look=_Heard({name: world.look(name) for name in keys.questions()}).about)
     with host.lock(lock_path(target)):
         keys = DomainKeys(host, target, spec, domain, dkim, now)
         keys.require_applied()
         keys.settle()
         waiting: list[Waiting] = []
         for step in keys.steps():
-            reasons = tuple(keys.obstacles(step, world, auto))
+            reasons = tuple(keys.obstacles(step, heard, auto))
             if not reasons:
-                keys.make(step, world)
+                keys.make(step, heard)
                 return Rotation(domain, step, keys.rest(auto), keys.current, keys.states)
             waiting.append(Waiting(step, reasons))
         return Rotation(domain, None, tuple(waiting), keys.current, keys.states)

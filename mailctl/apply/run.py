@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from errno import EDQUOT, ENOSPC
 from typing import TYPE_CHECKING
 
 from mailctl import __version__
@@ -25,17 +23,15 @@ from mailctl.apply.generation import (
     stage_current,
     stage_generation,
     store_originals,
-    store_overwritten,
 )
 from mailctl.apply.guard import arm
-from mailctl.apply.journal import Journal, Step, read_unfinished
+from mailctl.apply.journal import Journal, Step
 from mailctl.apply.live_log import LogPosition, breakdowns, lines_since, log_position
+from mailctl.apply.moved import refuse_drift, require_same, require_untouched, save_drift
 from mailctl.apply.preflight import refuse_loss, require_fit
-from mailctl.apply.recover import Say, finish, lock_path, undo
+from mailctl.apply.recover import Say, lock_path
 from mailctl.apply.sessions import end_sessions, removed_logins
-from mailctl.apply.signals import uninterrupted
 from mailctl.apply.staging import build, check, refuse, require_tables, stage_files
-from mailctl.apply.status import read_services
 from mailctl.apply.switch import (
     commit,
     plan_replacements,
@@ -45,11 +41,12 @@ from mailctl.apply.switch import (
     soften,
     soften_replacements,
 )
+from mailctl.apply.transaction import transaction
 from mailctl.components import registry
 from mailctl.components.base import ReloadKind
-from mailctl.errors import BusyError, MailctlError, Problem, UsageError
+from mailctl.errors import Problem, UsageError
 from mailctl.host import Host
-from mailctl.plan.make import service_actions, still_holds
+from mailctl.plan.make import service_actions
 from mailctl.plan.model import Plan
 from mailctl.plan.stored import ORIGINALS, Meta, read_current, read_meta, read_numbers, tables_dir
 from mailctl.plan.text import render_summary, render_text
@@ -68,7 +65,8 @@ class Order:
     """Who wants an apply, from which spec text, and what he puts up with.
 
     `confirm_within` seconds after the switch begins an apply that nobody confirmed is undone. Without `rehearse` no
-    canary goes ahead, without `probe` no stranger asks the live server afterwards.
+    canary goes ahead, without `probe` no stranger asks the live server afterwards. `decided` is called once the new
+    files hold.
     """
 
     who: str
@@ -79,6 +77,7 @@ class Order:
     confirm_within: float | None = None
     rehearse: Rehearse | None = None
     probe: Probe | None = None
+    decided: Callable[[], None] = lambda: None
 
 
 def require_ready(host: Host, target: Target, plan: Plan, order: Order, spec: Spec | None) -> None:
@@ -89,7 +88,7 @@ def require_ready(host: Host, target: Target, plan: Plan, order: Order, spec: Sp
     if spec is not None:
         refuse_loss(plan, order.allow_destroy)
     require_fit(host, target, plan, spec)
-    _refuse_drift(plan, order)
+    refuse_drift(plan, order.overwrite)
 
 
 def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order) -> Meta:
@@ -104,10 +103,10 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
     require_ready(host, target, plan, order, spec)
     prepare_state_dir(host, target)
     with host.lock(lock_path(target)):
-        _require_same(host, target, plan)
+        require_same(host, target, plan)
         number = next_number(host, target)
-        with _transaction(host, target, f"apply-{number}", number, order.say) as journal:
-            _save_drift(host, target, plan, order.say)
+        with transaction(host, target, f"apply-{number}", number, order.say, order.decided) as journal:
+            save_drift(host, target, plan, order.say)
             staged = stage_files(host, journal, plan)
             stage_current(host, journal.work, number)
             build(host, journal, spec, target, plan.tree)
@@ -116,7 +115,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             rehearsal = _rehearse(target, spec, plan, journal, order)
             meta = _meta(plan, order, number, rehearsal)
             stage_generation(host, journal.work, plan, meta, order.spec_text, render_text(plan))
-            _require_untouched(host, plan)
+            require_untouched(host, plan)
             store_originals(host, target, plan)
             install_unit(host, target)
             _arm_guard(host, journal, order)
@@ -125,7 +124,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             if host.is_live():
                 problems = _verify(host, target, spec, order, position)
                 _report(refuse(problems, "the new configuration does not serve"), order.say)
-                end_sessions(host, removed_logins(plan, target))
+                _report(end_sessions(host, removed_logins(plan, target)), order.say)
     return meta
 
 
@@ -133,14 +132,14 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
     """Put the files of generation `number` back; raises as apply_plan does."""
     require_ready(host, target, plan, order, None)
     with host.lock(lock_path(target)):
-        _require_same(host, target, plan)
+        require_same(host, target, plan)
         require_tables(host, plan.tree)
-        with _transaction(host, target, f"rollback-{number}", number, order.say) as journal:
-            _save_drift(host, target, plan, order.say)
+        with transaction(host, target, f"rollback-{number}", number, order.say, order.decided) as journal:
+            save_drift(host, target, plan, order.say)
             stage_files(host, journal, plan)
             stage_current(host, journal.work, number)
             _switch(host, target, journal, plan, order.say)
-            end_sessions(host, removed_logins(plan, target))
+            _report(end_sessions(host, removed_logins(plan, target)), order.say)
 
 
 def choose_generation(host: Host, target: Target, number: int | None) -> int:
@@ -162,32 +161,6 @@ def choose_generation(host: Host, target: Target, number: int | None) -> int:
     previous = read_meta(host, target, current).previous
     # Where that one was pruned, the newest of those before it.
     return max(each for each in numbers if each <= previous)
-
-
-@contextmanager
-def _transaction(host: Host, target: Target, name: str, number: int, say: Say) -> Iterator[Journal]:
-    """All that happens inside holds, or is undone whatever ends it, Ctrl-C and SIGTERM included."""
-    journal = Journal(host, target, name, [])
-    try:
-        journal.write(Step.BEGIN, number=number)
-        yield journal
-        with uninterrupted():
-            journal.write(Step.VERIFIED if journal.deadline is None else Step.PENDING)
-    except BaseException as error:
-        undo(host, target, journal, say)
-        say(_what_serves(host, target) if journal.has(Step.REPLACE) else "nothing was changed")
-        if isinstance(error, OSError):
-            raise _storage_failure(error) from error
-        raise
-    if journal.is_waiting:
-        return
-    try:
-        finish(host, target, journal, say)
-    except OSError as error:
-        raise MailctlError(
-            f"generation {number} serves, but could not be recorded: {error.strerror}",
-            hint="remove the cause; the next apply records it first",
-        ) from error
 
 
 def _rehearse(target: Target, spec: Spec, plan: Plan, journal: Journal, order: Order) -> Rehearsal | None:
@@ -224,17 +197,6 @@ def _switch(host: Host, target: Target, journal: Journal, plan: Plan, say: Say) 
             say(f"skipped: {action.service} {action.kind.value}, because --root names a folder")
 
 
-def _what_serves(host: Host, target: Target) -> str:
-    """What is true after an undo: a service may have been down before."""
-    try:
-        down = [each.name for each in read_services(host, target, read_current(host, target)) if each.pid is None]
-    except (MailctlError, OSError):
-        return "the old configuration is back"
-    if down:
-        return f"the old configuration is back; not running: {', '.join(down)}"
-    return "the old configuration is back and serves"
-
-
 def _verify(host: Host, target: Target, spec: Spec, order: Order, since: LogPosition) -> Iterator[Problem]:
     """What is wrong with the live server, by its services, then by strangers, then by its log."""
     found = [each for component in registry.enabled_components(spec) for each in component.verify(host, spec, target)]
@@ -247,35 +209,6 @@ def _verify(host: Host, target: Target, spec: Spec, order: Order, since: LogPosi
 def _report(warnings: list[Problem], say: Say) -> None:
     for problem in warnings:
         say(str(problem))
-
-
-def _require_same(host: Host, target: Target, plan: Plan) -> None:
-    """Under the lock: what is about to be done is what was shown."""
-    if read_unfinished(host, target) is not None or not still_holds(plan, target, host):
-        raise BusyError("the host changed since the plan was made; nothing was done", hint="run it again")
-
-
-def _require_untouched(host: Host, plan: Plan) -> None:
-    """Right before the switch: nobody edited a file while everything was made ready for it."""
-    for change in plan.changes:
-        found = plan.actual.files.get(change.path)
-        if not change.is_table and host.read(change.path) != (found.content if found else None):
-            raise BusyError(f"{change.path} changed while the apply was being made ready", hint="run it again")
-
-
-def _refuse_drift(plan: Plan, order: Order) -> None:
-    if plan.drift and not order.overwrite:
-        raise BusyError(
-            f"changed by hand since generation {plan.number}: {', '.join(map(str, plan.drift))}",
-            hint="--adopt prints spec lines that keep it, --overwrite replaces it and keeps a copy",
-        )
-
-
-def _save_drift(host: Host, target: Target, plan: Plan, say: Say) -> None:
-    if plan.drift:
-        folder = target.state_dir / "overwritten" / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        store_overwritten(host, folder, (plan.actual.files[path] for path in plan.drift))
-        say(f"kept the files changed by hand below {folder}")
 
 
 def _meta(plan: Plan, order: Order, number: int, rehearsal: Rehearsal | None) -> Meta:
@@ -295,9 +228,3 @@ def _meta(plan: Plan, order: Order, number: int, rehearsal: Rehearsal | None) ->
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _storage_failure(error: OSError) -> MailctlError:
-    where = f" {error.filename}" if error.filename else ""
-    hint = "make room, then run it again" if error.errno in (ENOSPC, EDQUOT) else ""
-    return MailctlError(f"cannot write{where}: {error.strerror or error}", hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import Host
 from mailctl.plan.model import Plan
 from mailctl.target import Target
@@ -11,7 +12,8 @@ from mailctl.tree import RenderedFile
 
 # ss(8)
 SESSIONS = ("--tcp", "state", "established", "( sport = :587 or sport = :465 )")
-_PROCESS = re.compile(r'"smtpd",pid=(\d+),')
+# The lengths of two queues, the addresses of both sides, and who holds the socket where that can be seen.
+_SESSION = re.compile(r"\d+ +\d+ +\S+ +(\S+):(\d+) +users:.*\(\"smtpd\",pid=(\d+),fd=(\d+)\).*")
 
 
 def removed_logins(plan: Plan, target: Target) -> list[str]:
@@ -23,38 +25,46 @@ def removed_logins(plan: Plan, target: Target) -> list[str]:
     return sorted(gone)
 
 
-def end_sessions(host: Host, logins: list[str]) -> None:
-    """Close the IMAP and POP sessions of `logins`, and every submission session: Postfix cannot tell whose they are.
+def end_sessions(host: Host, logins: list[str]) -> list[Problem]:
+    """End the IMAP and POP sessions of `logins`, and every submission session: Postfix cannot tell whose they are.
 
-    A client that is cut off in the middle of a message has no reply to it, and sends it again; smtp(5).
+    A client that is cut off in the middle of a message has no reply to it, and sends it again; RFC 5321 section 3.8.
+    Warnings where a session could not be ended.
     """
     if not logins or not host.is_live():
-        return
+        return []
     for login in logins:
         # Its exit status only says whether there was a session.
         host.run(["doveadm", "kick", "--", login])
-    _close_submission_sessions(host)
+    return [] if _hang_up_submissions(host) else [_note_open_sessions(logins)]
 
 
-def _close_submission_sessions(host: Host) -> None:
-    """Close the connections, and end the processes of those the kernel does not close.
+def _hang_up_submissions(host: Host) -> bool:
+    """Whether every submission session was ended.
 
-    Where a process dies in its first session, the master takes its service for broken and stops it for a minute,
-    whatever is reloaded; service_throttle_time in postconf(5).
+    Each smtpd(8) finds its client gone, and waits for the next. It is not killed: where one dies in its first session,
+    the master takes its service for broken and stops it for a minute; service_throttle_time in postconf(5).
     """
-    before = _submission_sessions(host)
-    host.run(["ss", "--kill", *SESSIONS])
-    for session, pid in _submission_sessions(host).items():
-        if session in before:
-            host.terminate(pid)
+    listed = host.run(["ss", "--no-header", "--numeric", "--processes", *SESSIONS]).stdout.decode(errors="replace")
+    return all([_hang_up(host, line) for line in listed.splitlines()])  # noqa: C419 - each of them, whatever the others
 
 
-def _submission_sessions(host: Host) -> dict[tuple[str, ...], int]:
-    """The process of every session, by the addresses and ports of both sides."""
-    done = host.run(["ss", "--no-header", "--numeric", "--processes", *SESSIONS])
-    lines = done.stdout.decode(errors="replace").splitlines()
-    # Before the addresses stand the lengths of two queues, which change.
-    return {tuple(line.split()[2:4]): int(found[1]) for line in lines if (found := _PROCESS.search(line))}
+def _hang_up(host: Host, session: str) -> bool:
+    found = _SESSION.fullmatch(session.strip())
+    if found is None:
+        return False
+    address, port, pid, descriptor = found.groups()
+    return host.hang_up(int(pid), int(descriptor), (address.strip("[]"), int(port)))
+
+
+def _note_open_sessions(logins: list[str]) -> Problem:
+    return Problem(
+        Origin("Postfix"),
+        "",
+        f"submission sessions stay open until their clients end them; they may be those of {', '.join(logins)}",
+        "the kernel does not let mailctl end them here: it needs CAP_SYS_PTRACE",
+        Severity.WARNING,
+    )
 
 
 def _logins(file: RenderedFile | None) -> set[str]:

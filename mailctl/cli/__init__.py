@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str], session: Session) -> int:
     try:
-        _hear_signals()
+        _hear_signals(session)
         lab, arguments = _take_lab_option(arguments)
         if lab is not None:
             return _run_inside(lab, arguments, session)
@@ -140,15 +141,17 @@ def _did_you_mean(word: str) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _hear_signals() -> None:
+def _hear_signals(session: Session) -> None:
     for each in STOPPING:
         if signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, _interrupt)
+            signal.signal(each, partial(_interrupt, session))
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+def _interrupt(session: Session, number: int, frame: FrameType | None) -> None:
+    if session.is_decided:
+        return
     # Only the first is heard: what a verb undoes for it, whichever it was, is not to be interrupted again.
     for each in STOPPING:
-        if signal.getsignal(each) is _interrupt:
+        if isinstance(signal.getsignal(each), partial):
             signal.signal(each, lambda *_: None)
     raise KeyboardInterrupt

@@ -85,7 +85,7 @@ def apply(
     spec = session.load_spec()
     spec_text = session.find_spec().read_bytes()
     if not check:
-        session.require_trusted(spec_files(spec))
+        session.require_trusted([*spec_files(spec), *([saved] if saved else [])])
         recover(host, target, session.say)
     found = make_plan(spec, target, host)
     if wanted is not None:
@@ -156,7 +156,7 @@ def make_order(
     """Who is at the keyboard, and what he allows."""
     from mailctl.apply.run import Order
 
-    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within)
+    return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within, decided=session.decide)
 
 
 def _with_proofs(order: Order, host: LocalHost, *, has_canary: bool) -> Order:

@@ -37,6 +37,7 @@ class Session:
         self.quiet = False
         self.no_input = False
         self.yes = False
+        self.is_decided = False  # what the verb was to do holds: whatever would stop it comes too late
         self._spec: Spec | None = None
 
     @property
@@ -101,6 +102,10 @@ class Session:
         """A message on stderr, unless `-q`."""
         if not self.quiet:
             click.echo(message, err=True)
+
+    def decide(self) -> None:
+        """What the verb was to do holds now, and its exit code will say so."""
+        self.is_decided = True
 
     def confirm(self, question: str) -> bool:
         """Ask on the terminal; `-y` answers yes, `--no-input` or no terminal is a usage error."""

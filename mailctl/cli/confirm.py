@@ -18,6 +18,6 @@ def confirm(session: Session) -> None:
     from mailctl.apply.recover import confirm as keep
 
     session.require_root("confirm")
-    number = keep(session.host, session.target(), session.say)
+    number = keep(session.host, session.target(), session.say, session.decide)
     session.emit("", {"confirmed": number})
     session.say(f"Generation {number} is confirmed and serves.")

@@ -44,7 +44,7 @@ def keygen(session: Session, domain: str, selector: str | None, bits: int | None
     """
     from mailctl.apply.rotate import generate
     from mailctl.cli.dkim_text import show_records
-    from mailctl.spec.values import parse_selector
+    from mailctl.spec.values.domains import parse_selector
 
     session.require_root("dkim keygen")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ MEANINGS = {
     Stage.RETIRED: "its record is to be emptied",
     Stage.DELETED: "gone; its record may be removed",
 }
+NO_KEY = "no key yet; an apply makes the first"
 DONE = {
     "generate": "made {selector}; publish its record",
     "sign": "{selector} signs",
@@ -49,7 +50,8 @@ def show_records(session: Session, states: Sequence[KeyState]) -> None:
         lines.append(f"; {state.key.selector}: {state.stage} since {state.since:%Y-%m-%d}; {MEANINGS[state.stage]}")
         if record is not None:
             lines.append(zone_line(state.key, record).decode().rstrip())
-    session.emit("\n".join(lines), {"keys": [{**_state(state), "record": record} for state, record in found]})
+    data = {"keys": [{**_state(state), "record": record} for state, record in found]}
+    session.emit("\n".join(lines) or f"; {NO_KEY}", data)
 
 
 def show_status(session: Session, spec: Spec, target: Target, now: datetime) -> None:
@@ -63,7 +65,7 @@ def show_status(session: Session, spec: Spec, target: Target, now: datetime) -> 
     for domain, dkim in signed_domains(spec):
         states = read_states(session.host, target, domain)
         steps = next_steps(spec, domain, states, now)
-        lines += [domain, *(f"  {line}" for line in _state_lines(states, now))]
+        lines += [domain, *(f"  {line}" for line in _state_lines(states, now) or [NO_KEY])]
         lines += [f"  next: {_ahead(step)}" for step in steps]
         domains[domain] = {
             "current": successor(states, dkim.selector),
@@ -94,13 +96,15 @@ def show_rotations(session: Session, rotations: Sequence[Rotation]) -> None:
     session.emit("\n".join(lines), {"domains": [_rotation(each) for each in rotations]})
 
 
-def _state_lines(states: Sequence[KeyState], now: datetime) -> Iterator[str]:
+def _state_lines(states: Sequence[KeyState], now: datetime) -> list[str]:
     width = max((len(state.key.selector) for state in states), default=0)
+    lines = []
     for state in states:
         age = (now - state.since).days
         by = f", by {state.replaced_by}" if state.stage is Stage.REPLACED else ""
         since = f"since {state.since:%Y-%m-%d} ({age} days){by}"
-        yield f"{state.key.selector:<{width}}  {state.stage:<8}  {since}  {MEANINGS[state.stage]}"
+        lines.append(f"{state.key.selector:<{width}}  {state.stage:<8}  {since}  {MEANINGS[state.stage]}")
+    return lines
 
 
 def _ahead(step: Step) -> str:

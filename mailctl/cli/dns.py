@@ -61,7 +61,7 @@ def records(session: Session, format_: str, domain: str | None) -> None:
 def _find(domain: str, known: Iterable[str]) -> str:
     """The domain or server of the spec that is meant."""
     from mailctl.spec.hints import did_you_mean
-    from mailctl.spec.values import parse_domain
+    from mailctl.spec.values.domains import parse_domain
 
     try:
         name = parse_domain(domain)

@@ -67,7 +67,8 @@ def init(
 
     Asks for what no option gives; with --no-input or -y takes the defaults. Never overwrites a file.
     """
-    from mailctl.spec.values import parse_domain, parse_mailbox_name
+    from mailctl.spec.values.addresses import parse_mailbox_name
+    from mailctl.spec.values.domains import parse_domain
 
     spec_file = (session.spec_file or Path(SPEC_NAME)).absolute()
     _refuse_existing(spec_file)

@@ -12,11 +12,10 @@ from mailctl.cli.log_input import UnreadableLogError, open_source
 from mailctl.cli.log_read import EVERY, Request, files_of
 from mailctl.maillog.source import blocks_of
 from mailctl.maillog.stamps import parse_stamp
-from mailctl.maillog.trace.lines import message_steps
-from mailctl.maillog.trace.lives import Life, follow_lives
 
 if TYPE_CHECKING:
     from mailctl.maillog.report import Report
+    from mailctl.maillog.trace.lives import Life
 
 
 def follow_reports(session: Session, request: Request) -> Iterator[Report]:
@@ -54,6 +53,9 @@ def growing_blocks(files: list[Path]) -> Iterator[bytes]:
 
 def read_lives(session: Session, request: Request, follows: bool) -> Iterator[Life]:
     """Messages and refusals, each as soon as it is over; with `follows` without end."""
+    from mailctl.maillog.trace.lines import message_steps
+    from mailctl.maillog.trace.lives import follow_lives
+
     with open_source(session, request.files, request.journal, request.since) as source:
         blocks = growing_blocks(files_of(source, "--follow")) if follows else blocks_of(source)
         for life in follow_lives(message_steps(blocks)):

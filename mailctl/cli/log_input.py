@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import stat
 import sys
@@ -10,7 +11,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from io import BufferedReader
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
@@ -18,12 +20,15 @@ from mailctl.cli.common import Session
 from mailctl.errors import ExitCode, MailctlError, UsageError
 from mailctl.maillog.compressed import LogError
 from mailctl.maillog.source import blocks_of
+from mailctl.target import MAIL_LOGS
 
 if TYPE_CHECKING:
     from mailctl.maillog.trace import Blocks
 
 STDIN = Path("-")
-SYSTEM_LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
+NAMES_OF_LOGS = " or ".join(map(str, MAIL_LOGS))
+PATIENCE = 2.0
+"""Seconds until a wait for standard input is explained."""
 
 LogSource = list[Path] | BinaryIO
 
@@ -51,7 +56,7 @@ def open_source(
     since: datetime | None = None,
     reaches_back: bool = False,
 ) -> Iterator[LogSource]:
-    """The log to read: FILES, the journal, what is piped in, or the system's own log.
+    """The log to read: FILES, the journal, what is piped in, or the system's own log; its journal where it has none.
 
     Args:
         since: nothing before it is wanted.
@@ -72,10 +77,18 @@ def open_source(
         yield sys.stdin.buffer
     elif files:
         yield list(files)
-    elif _is_piped():
+    elif _is_piped(session):
         yield sys.stdin.buffer
+    elif log := _system_log(session, reaches_back or since is not None):
+        yield log
+    elif _has_journal(session):
+        session.say(f"note: there is no {NAMES_OF_LOGS}; this is the journal")
+        with open_journal(session, since) as stream:
+            yield stream
     else:
-        yield _system_log(session, reaches_back or since is not None)
+        raise UnreadableLogError(
+            f"there is no {NAMES_OF_LOGS}", hint="name the log, or read the journal with --journal"
+        )
 
 
 @contextmanager
@@ -95,25 +108,34 @@ def _from_the_start(stream: IO[bytes]) -> Iterator[bytes]:
     return blocks_of(cast(BinaryIO, stream))
 
 
-def _is_piped() -> bool:
-    """Whether somebody sends a log: in cron and timers stdin is /dev/null, on a terminal it is the keyboard."""
+def _is_piped(session: Session) -> bool:
+    """Whether somebody sends a log. A timer's stdin is /dev/null, a terminal is the keyboard, cron's an empty pipe."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError, AttributeError):
         return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+    if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
+        return False
+    if not select.select([sys.stdin], [], [], PATIENCE)[0]:
+        session.say("waiting for a log on standard input; `log-report < /dev/null` reads the system's own")
+    return bool(cast(BufferedReader, sys.stdin.buffer).peek(1))
 
 
 def _system_log(session: Session, reaches_back: bool) -> list[Path]:
-    for log in SYSTEM_LOGS:
+    for log in MAIL_LOGS:
         if session.host.stat(log) is None:
             continue
         current = session.host.path(log)
         rotated = current.with_name(f"{log.name}.1")
         # The day before may have been rotated away this morning.
         return [rotated, current] if reaches_back and rotated.exists() else [current]
-    names = " or ".join(map(str, SYSTEM_LOGS))
-    raise UnreadableLogError(f"there is no {names}", hint="name the log, or read the journal with --journal")
+    return []
+
+
+def _has_journal(session: Session) -> bool:
+    from mailctl.components.service import has_systemd
+
+    return session.host.is_live() and has_systemd(session.host)
 
 
 @contextmanager

@@ -106,7 +106,8 @@ def _read_new(
 def files_of(source: LogSource, option: str) -> list[Path]:
     if isinstance(source, list):
         return source
-    raise UsageError(f"{option} remembers places in files, and a stream has none", hint="name the log files")
+    hint = "name the log files, or give --journal"
+    raise UsageError(f"{option} remembers places in files, and a stream has none", hint=hint)
 
 
 @contextmanager

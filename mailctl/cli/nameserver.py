@@ -20,7 +20,7 @@ def make_resolver(nameserver: str | None, within: float = 9) -> Resolver:
         UnfitError: dnspython is missing, or the system names no server.
     """
     from mailctl.dns.resolve import Resolver, Server
-    from mailctl.spec.values import parse_ip_address, parse_port
+    from mailctl.spec.values.networks import parse_ip_address, parse_port
 
     timeout = min(LONGEST_TRY, within / 3)
     if nameserver is None:

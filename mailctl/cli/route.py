@@ -60,7 +60,7 @@ def _mail(address: str, sender: str, login: str) -> Mail:
 
 
 def _parsed(what: str, text: str) -> str:
-    from mailctl.spec.values import parse_address
+    from mailctl.spec.values.addresses import parse_address
 
     try:
         return parse_address(text)

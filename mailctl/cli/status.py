@@ -36,7 +36,8 @@ def _lines(found: Status) -> Iterator[str]:
     if found.meta:
         yield f"generation  {found.meta.number}, applied {found.meta.time} by {found.meta.who}"
         yield f"            {found.meta.summary}"
-        yield f"files       {'changed since: ' + ', '.join(found.changed) if found.changed else 'as applied'}"
+        changed = f"changed by {found.unfinished}" if found.unfinished else "changed since"
+        yield f"files       {changed + ': ' + ', '.join(found.changed) if found.changed else 'as applied'}"
     elif found.number is None:
         yield "generation  none: nothing was applied yet"
     else:

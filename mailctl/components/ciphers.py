@@ -1,12 +1,14 @@
 """Cipher suites by TLS profile: Mozilla's server-side TLS guidelines, version 5.7.
 
 Suites with ephemeral Diffie-Hellman over integers are left out: every client of a profile has elliptic
-curves too, and no parameter file is needed.
+curves too, and no parameter file is needed. What is left of `intermediate` is what NCSC-NL calls sufficient in its
+guidelines for TLS (2025-05), which Internet.nl applies to port 25: there anything older is insufficient, or to be
+phased out.
 """
 
 from __future__ import annotations
 
-from mailctl.spec.model import TlsProfile
+from mailctl.spec.choices import TlsProfile
 
 # No SHA-1 in signatures (RFC 9155), no key below 112 bits; Postfix by itself sets a lower level.
 STRICT = "@SECLEVEL=2"
@@ -37,11 +39,6 @@ _OLD = (
     # OpenSSL 3 refuses TLS 1.0 and 1.1 at any higher level, SSL_CTX_set_security_level(3).
     "@SECLEVEL=0",
 )
-
-
-# Everything with a certificate: those above first, those without forward secrecy last, as NCSC-NL orders them in its
-# guidelines for TLS.
-OPPORTUNISTIC = ":".join((*_INTERMEDIATE, "HIGH", "MEDIUM", "+kRSA", "!aNULL", STRICT))
 
 
 def cipher_list(profile: TlsProfile) -> str:

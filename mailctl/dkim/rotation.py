@@ -64,9 +64,10 @@ def next_steps(spec: Spec, domain: str, states: Sequence[KeyState], now: datetim
     """Every step ahead for the keys of a signed domain, the one to make first in front.
 
     A new key waits until no other is new, or was just replaced: so two keys are published at a time, not three.
+    The first key is no step: an apply makes it.
     """
     dkim = spec.domains[domain].dkim
-    if dkim is None:
+    if dkim is None or not states:
         return ()
     current = successor(states, dkim.selector)
     states = settle(states, current, now)

@@ -14,7 +14,7 @@ from mailctl.dns.record import Record
 from mailctl.dns.suffix import organisational_domain
 from mailctl.dns.tags import parse_tags
 from mailctl.dns.verdict import Check, Verdict
-from mailctl.spec.model import DmarcPolicy
+from mailctl.spec.choices import DmarcPolicy
 
 STRICTNESS = list(DmarcPolicy)
 MOST_REPORTERS = 5  # a stranger's record must not make us ask without end

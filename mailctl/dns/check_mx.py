@@ -9,7 +9,7 @@ from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.records import NULL_MX, DomainPlan
 from mailctl.dns.verdict import Check, Verdict
-from mailctl.spec.model import Role
+from mailctl.spec.choices import Role
 
 
 def check_mx(judge: Judge, plan: DomainPlan) -> Iterator[Verdict]:

@@ -15,7 +15,8 @@ from mailctl.dns.facts import Facts
 from mailctl.dns.record import Record
 from mailctl.dns.senders import MOST_LOOKUPS, NOBODY, count_lookups, sending_servers, spf_notes, spf_record
 from mailctl.dns.suffix import organisational_domain
-from mailctl.spec.model import DmarcPolicy, MtaSts, Role, Server, Spec
+from mailctl.spec.choices import DmarcPolicy, MtaSts, Role
+from mailctl.spec.model import Server, Spec
 
 MX_PREFERENCE = {Role.FULL: 10, Role.BACKUP_MX: 20}
 NULL_MX = "0 ."  # RFC 7505

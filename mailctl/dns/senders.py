@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-from mailctl.spec.model import InternalRelay, Relay, Role, Route, Server, Spec
+from mailctl.spec.choices import Role
+from mailctl.spec.model import InternalRelay, Relay, Route, Server, Spec
 from mailctl.spec.presets import load_preset
 
 MOST_LOOKUPS = 10  # RFC 7208 section 4.6.4, as is the next

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from errno import EBADF, ENOTCONN, ENOTSOCK, ESRCH
 from pathlib import Path, PurePath
 from typing import BinaryIO, NoReturn
 
@@ -19,6 +18,8 @@ from mailctl.host.protocol import Completed
 
 SYSTEM_PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 CLEAN_ENVIRONMENT = {"PATH": ":".join(SYSTEM_PATH), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
+PIDFD_GETFD = 438  # the number of the system call, the same on every machine Debian runs on
 
 BackgroundProcess = subprocess.Popen[bytes]
 
@@ -91,9 +92,14 @@ class LocalPrograms:
             raise UnfitError(f"the program {name!r} is not installed", hint=f"looked in {', '.join(SYSTEM_PATH)}")
         return program
 
-    def terminate(self, pid: int) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+    def hang_up(self, pid: int, descriptor: int, peer: tuple[str, int]) -> bool:
+        try:
+            with _connection_of(pid, descriptor) as connection:
+                if connection.getpeername()[:2] == peer:
+                    connection.shutdown(socket.SHUT_RD)
+        except OSError as error:
+            return error.errno in (ESRCH, EBADF, ENOTSOCK, ENOTCONN)
+        return True
 
     def find_program(self, name: str) -> Path | None:
         if name.startswith("/"):
@@ -141,6 +147,21 @@ class LocalPrograms:
         except KeyError:
             return False
         return True
+
+
+def _connection_of(pid: int, descriptor: int) -> socket.socket:
+    """Another process's socket, as one of ours; pidfd_getfd(2), for which the C library may have no name."""
+    import ctypes  # takes a while, and is needed rarely
+
+    process = os.pidfd_open(pid)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        copy = libc.syscall(PIDFD_GETFD, process, descriptor, 0)
+        if copy == -1:
+            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    finally:
+        os.close(process)
+    return socket.socket(fileno=copy)
 
 
 def _read_reply(lines: BinaryIO) -> str:

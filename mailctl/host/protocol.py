@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Protocol
@@ -60,8 +60,11 @@ class Host(Protocol):
             UnfitError: the program is not installed, or it did not end in time.
         """
 
-    def terminate(self, pid: int) -> None:
-        """Send SIGTERM to a process; nothing happens where it has ended."""
+    def hang_up(self, pid: int, descriptor: int, peer: tuple[str, int]) -> bool:
+        """Let a process find that `peer`, whom it talks to on `descriptor`, is gone; whether it could be done.
+
+        Nothing happens, and that is well, where the process or its connection has ended.
+        """
 
     def find_program(self, name: str) -> Path | None:
         """The absolute path of a program of the system, never one from the user's PATH."""
@@ -131,8 +134,13 @@ class Host(Protocol):
 def create_whole(
     host: Host, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root"
 ) -> None:
-    """Make or replace a file at once: written under another name, fsynced, renamed; a crash leaves no part of it."""
+    """Make or replace a file at once: written under another name, fsynced, renamed; a failure leaves no part of it."""
     aside = path.with_name(f".{path.name}.new")
     host.remove(aside)
-    host.create(aside, content, mode, owner, group)
-    host.rename(aside, path)
+    try:
+        host.create(aside, content, mode, owner, group)
+        host.rename(aside, path)
+    except OSError:
+        with suppress(OSError):
+            host.remove(aside)
+        raise

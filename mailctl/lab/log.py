@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 
 from mailctl.sandbox import Sandbox
+from mailctl.target import MAIL_LOG
 
-MAIL_LOG = "/var/log/mail.log"
 POLL_SECONDS = 0.2
 REMOVAL_TIMEOUT = 10.0  # seconds
 

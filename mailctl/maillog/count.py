@@ -1,27 +1,25 @@
 """Counting: blocks of whole lines in, a Tally out; no object for each line.
 
-One regular expression takes a block apart into rows (`lines`). Lines of the usual kinds are counted by what it found in
-them; the text of others goes to the handler of their program, which looks at it from the left, as far as needed.
-What Postfix logs about a queue id counts by what the queue knows of it.
+Lines of the usual kinds are counted as `usual` finds them; the text of others goes to the handler of their program,
+which looks at it from the left, as far as needed. What Postfix logs about a queue id counts by what the queue knows of
+it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TypeVar
 
-from mailctl.maillog.daemons import handler_of, row_counters_of
-from mailctl.maillog.lines import QUEUE_ID, Row, by_hour, hour_length, is_other_line, parts_of, rows_of
+from mailctl.maillog.daemons import handler_of
+from mailctl.maillog.lines import QUEUE_ID, by_hour, hour_length, is_other_line, parts_of, share_hour
 from mailctl.maillog.queue import RECENT, Mail, Origin, Queue
 from mailctl.maillog.stamps import Years, hour_of
 from mailctl.maillog.tally import MESSAGE, RECEIVED, UNRESOLVED, HourKey, Tally, add_count
+from mailctl.maillog.usual import Row, count_rows, rows_of
 from mailctl.maillog.window import Window
 
 Handler = Callable[["Counting", bytes, bytes], bool]
 """Counts one line: the queue id (empty where there is none) and the text after it. False: not understood."""
-CountRow = Callable[["Counting", Row], bool]
-"""Counts one line as its row tells it. False: the row is not of that kind, and the handler has to look at the line."""
 
 _REPEATED = re.compile(rb"message repeated (\d{1,6}) times: \[ ?(.*?) ?\]", re.DOTALL)
 _TEXT = re.compile(rb"(?:(" + QUEUE_ID + rb"): )?(.*)", re.DOTALL)
@@ -31,17 +29,11 @@ Late = tuple[HourKey, bytes, Handler, bytes, bytes]
 """A line that only who knows the lines before can count: hour, host, handler, queue id, text."""
 
 
-_Value = TypeVar("_Value")
+class _Handlers(dict[bytes, Handler]):
+    """The handler of each program seen so far."""
 
-
-class _ByProgram(dict[bytes, _Value]):
-    """What `find` says of each program seen so far."""
-
-    def __init__(self, find: Callable[[bytes], _Value]) -> None:
-        self._find = find
-
-    def __missing__(self, program: bytes) -> _Value:
-        found = self._find(program)
+    def __missing__(self, program: bytes) -> Handler:
+        found = handler_of(program)
         if len(self) < 1000:  # names come from the log
             self[program] = found
         return found
@@ -82,18 +74,18 @@ class Counting:
         self.queue = Queue(b"")
         self.ends: list[tuple[int, bytes]] = []
         self.totals = self.tally.totals
-        self._handlers = _ByProgram(handler_of)
-        self._row_counters = _ByProgram(row_counters_of)
+        self._handlers = _Handlers()
 
     def feed(self, block: bytes) -> None:
         """Count whole lines, each ending in a newline."""
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         rows = rows_of(block)
-        start = 0
-        for lines, count in by_hour(block, len(rows)):
-            self._feed_hour(lines, rows[start : start + count])
-            start += count
+        if share_hour(block, len(rows)):
+            self._feed_hour(block, rows)
+        else:
+            for lines in by_hour(block):
+                self._feed_hour(lines, rows_of(lines))
         for queue in self.queues.values():
             queue.forget_oldest()
         self._enter_side(inside=True)  # a log may end outside the period asked for
@@ -108,52 +100,30 @@ class Counting:
             for line in lines.split(b"\n")[:-1]:
                 self._miss(line)
         elif self._window is None:
-            self._feed_rows(hour, lines, rows)
+            self._feed_stamped(hour, lines, rows)
         else:
-            self._feed_sides(hour, lines, rows, self._window)
+            for inside, part in self._window.split(lines, self._base_year + self.years.passed):
+                self._enter_side(inside)
+                self._feed_stamped(hour, part, rows if part is lines else rows_of(part))
 
-    def _feed_sides(self, hour: HourKey, lines: bytes, rows: list[Row], window: Window) -> None:
-        start = 0
-        for inside, part in window.split(lines, self._base_year + self.years.passed):
-            count = part.count(b"\n")
-            self._enter_side(inside)
-            self._feed_rows(hour, part, rows[start : start + count])
-            start += count
-
-    def _feed_rows(self, hour: HourKey, lines: bytes, rows: list[Row]) -> None:
+    def _feed_stamped(self, hour: HourKey, lines: bytes, rows: list[Row]) -> None:
         self.tally.lines += len(rows)
         self.enter_hour(hour)
         if self.inside:
             self._note_ends(lines)
-        current = self.queue.host
-        counters = self._row_counters
-        split_lines: list[bytes] = []
-        for number, row in enumerate(rows):
-            host = row[0]
-            if host != current and host:
-                self.enter_host(host)
-                current = host
-            count = counters[row[1]].get(row[3])
-            if count is not None and count(self, row):
-                continue
-            if row[3] or not host:
-                split_lines = split_lines or lines.split(b"\n")
-                understood = self._count_line(split_lines[number])
-                current = self.queue.host
-            else:
-                understood = self._handlers[row[1]](self, row[2], row[8])
-            if not understood:
-                split_lines = split_lines or lines.split(b"\n")
-                self._miss(split_lines[number])
+        count_rows(self, rows)
 
-    def _count_line(self, line: bytes) -> bool:
-        """A line whose row does not tell all; False: not understood."""
+    def count_line(self, line: bytes) -> None:
+        """A line that is none of the usual ones."""
         parts = parts_of(line)
         if parts is None:
-            return is_other_line(line)
+            if not is_other_line(line):
+                self._miss(line)
+            return
         host, program, queue_id, text = parts
         self.enter_host(host)
-        return self._handlers[program](self, queue_id, text)
+        if not self._handlers[program](self, queue_id, text):
+            self._miss(line)
 
     def _miss(self, line: bytes) -> None:
         self.tally.unparsed += 1
@@ -195,7 +165,7 @@ class Counting:
         if mail is not None:
             return mail
         if self.first:
-            return self.queue.adopt(queue_id)
+            return self.queue.take(queue_id, Origin.UNKNOWN)
         self.put_off(handler, queue_id, text)
         return None
 

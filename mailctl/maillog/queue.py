@@ -41,7 +41,7 @@ class Mail:
 class Queue:
     """The messages of one host.
 
-    `taken` counts the messages that began in this log; it orders them for RECENT. Those taken last are in `recent`,
+    `taken` counts the messages seen in this log; it orders them for RECENT. Those taken last are in `recent`,
     or, while that fills up, in `former`.
     `levels` holds the level of the last TLS connection to each relay, as `relay=` names it; `no_level` is that of
     a relay without one. `by_name` counts what postsuper(1) did to messages it named, until its summary.
@@ -61,7 +61,7 @@ class Queue:
         self.by_name: dict[str, int] = {}
 
     def take(self, queue_id: bytes, origin: Origin) -> Mail:
-        """A message that begins here; an older one of the same id has ended unseen."""
+        """A message seen for the first time; an older one of the same id has ended unseen."""
         recent = self.recent
         mail = self.mails[queue_id] = recent[queue_id] = Mail()
         mail.number = self.taken = self.taken + 1
@@ -69,13 +69,6 @@ class Queue:
             mail.origin = origin
         if len(recent) >= RECENT:
             self.former, self.recent = recent, {}
-        return mail
-
-    def adopt(self, queue_id: bytes) -> Mail:
-        """A message whose beginning is not in the log."""
-        mail = self.mails[queue_id] = Mail()
-        mail.origin = Origin.UNKNOWN
-        mail.number = self.taken
         return mail
 
     def recently_taken(self, queue_id: bytes, taken: int | None = None) -> Mail | None:

@@ -177,6 +177,6 @@ def _base_year(files: list[Path] | None) -> int:
     """The year in which a log begins, from a first look at its stamps; a stream is taken to be of one year."""
     years = Years()
     for block in blocks_of(files or []):
-        for lines, _ in by_hour(block, block.count(b"\n")):
+        for lines in by_hour(block):
             hour_of(lines[: hour_length(lines)], years)
     return years.base(_newest(files))

@@ -23,7 +23,9 @@ MESSAGE = 1 << 90
 TOTAL_NAMES = tuple(field.name for field in fields(Totals))
 RECEIVED, DELIVERED, DEFERRED, BOUNCED, REJECTED = range(5)  # places in the list of an hour
 ELSEWHERE = b"-"
-"""The key in `routes` of every delivery that is not by smtp(8)."""
+"""The key in `routes` of every delivery that is not by smtp(8) to another host."""
+NO_TLS = b"none"
+"""What `tls=` of a delivery says where there was none, since Postfix 3.11."""
 UNRESOLVED = b"?"
 """Begins a level that only the tally before this one knows; the host's name follows."""
 _OTHERS = OTHERS.encode()
@@ -168,9 +170,13 @@ def parts(total: int) -> tuple[int, int]:
 
 
 def by_domain(addresses: Mapping[bytes, int]) -> Sizes:
-    domains: Sizes = {}
+    as_written: Sizes = {}
     for address, total in addresses.items():
-        add_count(domains, domain_of(address), total)
+        domain = address[address.rfind(b"@") + 1 :] if b"@" in address else b""
+        as_written[domain] = as_written.get(domain, 0) + total
+    domains: Sizes = {}
+    for domain, total in as_written.items():
+        add_count(domains, domain.lower(), total)
     return domains
 
 

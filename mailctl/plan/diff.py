@@ -12,6 +12,8 @@ from mailctl.tree import RenderedFile, Tree
 # Above this many differing lines a line-by-line alignment takes seconds and helps nobody.
 LONGEST_ALIGNED = 2000
 CONTEXT = 1
+# A file counts as rewritten where less than one line in so many stays.
+ONE_IN = 4
 
 
 def diff_files(before: Tree, after: Tree, unknown: frozenset[str] = frozenset()) -> Iterator[Change]:
@@ -38,6 +40,14 @@ def diff_lines(change: Change) -> list[str]:
     before, after = _lines(change.before), _lines(change.after)
     lines = _diff_rows(before, after) if change.is_table else _diff_text(before, after)
     return [printable(line) for line in lines]
+
+
+def is_rewritten(change: Change) -> bool:
+    """Whether so little of a file stays that its diff would only show two files in turns."""
+    if change.before is None or change.after is None or change.is_secret or change.is_table:
+        return False
+    old, new = (set(filter(_is_row, _lines(file))) for file in (change.before, change.after))
+    return len(old & new) * ONE_IN < min(len(old), len(new))
 
 
 def count_rows(change: Change) -> tuple[int, int]:

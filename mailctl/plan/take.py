@@ -9,7 +9,8 @@ from mailctl.plan.inventory import PASSWORD, TARGETS, Facts, Inventory, Key
 from mailctl.spec import derive
 from mailctl.spec.derive import SpecPath
 from mailctl.spec.model import InternalRelay, Relay, Route, Spec
-from mailctl.spec.values import Secret, format_size
+from mailctl.spec.values.amounts import format_size
+from mailctl.spec.values.secret import Secret
 
 
 def take_inventory(spec: Spec, salt: str) -> Inventory:

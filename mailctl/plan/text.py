@@ -11,7 +11,7 @@ from itertools import groupby
 
 from mailctl.components.base import Action as ServiceAction
 from mailctl.errors import Severity, printable
-from mailctl.plan.diff import count_rows, diff_lines
+from mailctl.plan.diff import count_rows, diff_lines, is_rewritten
 from mailctl.plan.model import Action, Change, DirectoryChange, Effect, Plan
 from mailctl.tree import RenderedDirectory, RenderedFile
 
@@ -63,12 +63,19 @@ def _directory(change: DirectoryChange) -> str:
 
 
 def _file(change: Change, verbose: bool) -> Iterator[str]:
-    note = _content_note(change, verbose)
+    lines = diff_lines(change) if change.action is Action.CHANGE or verbose else []
+    hides_diff = len(lines) > MOST_LINES and not verbose and is_rewritten(change)
+    note = _rewritten_note(change) if hides_diff else _content_note(change, verbose)
     yield "  ".join(
         filter(None, (f"{change.action.marker} {change.name}", note, _permissions(change.before, change.after)))
     )
-    if change.action is Action.CHANGE or verbose:
-        yield from _trimmed(diff_lines(change), verbose)
+    if not hides_diff:
+        yield from _trimmed(lines, verbose)
+
+
+def _rewritten_note(change: Change) -> str:
+    old, new = (file.content.count(b"\n") if file else 0 for file in (change.before, change.after))
+    return f"(rewritten: {_count(old, 'line')} → {new:,}; -v shows the diff)"
 
 
 def _content_note(change: Change, verbose: bool) -> str:

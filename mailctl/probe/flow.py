@@ -13,7 +13,8 @@ from mailctl.probe.arena import Arena, Transport
 from mailctl.probe.check import CannotTellError
 from mailctl.probe.dialogue import Dialogue, Reply, Transcript
 from mailctl.probe.mailroom import Arrival
-from mailctl.spec.model import Role, Spec
+from mailctl.spec.choices import Role
+from mailctl.spec.model import Spec
 
 SINK_DOMAIN = "sink.example"
 

@@ -17,7 +17,7 @@ from mailctl.probe.suites import ALL_1_2
 HANDSHAKE = 22
 CLIENT_HELLO, SERVER_HELLO, SERVER_KEY_EXCHANGE, SERVER_HELLO_DONE = 1, 2, 12, 14
 SERVER_NAME, SUPPORTED_GROUPS, POINT_FORMATS, SIGNATURE_ALGORITHMS = 0, 10, 11, 13
-SUPPORTED_VERSIONS, KEY_SHARE, RENEGOTIATION_INFO = 43, 51, 0xFF01
+EXTENDED_MASTER_SECRET, SUPPORTED_VERSIONS, KEY_SHARE, RENEGOTIATION_INFO = 23, 43, 51, 0xFF01
 RENEGOTIATION_SCSV = 0x00FF
 X25519 = 29
 GROUPS = (X25519, 23, 24, 25, 256, 257)
@@ -67,6 +67,7 @@ class Agreement:
     has_secure_renegotiation: bool
     dh_bits: int = 0
     group: int = 0
+    has_extended_master_secret: bool = False
 
 
 def negotiate(connection: Connection, offer: Offer, *, wants_keys: bool = False) -> Agreement | None:
@@ -100,6 +101,7 @@ def _extensions(offer: Offer) -> list[bytes]:
         _extension(SUPPORTED_GROUPS, _vector(_numbers(offer.groups), 2)),
         _extension(POINT_FORMATS, b"\x01\x00"),
         _extension(SIGNATURE_ALGORITHMS, _vector(_numbers(offer.signatures), 2)),
+        _extension(EXTENDED_MASTER_SECRET, b""),
     ]
     if offer.server_name:
         found.append(_extension(SERVER_NAME, _vector(b"\x00" + _vector(offer.server_name.encode("idna"), 2), 2)))
@@ -182,7 +184,13 @@ def _read_server_hello(body: bytes) -> Agreement | None:
         return None
     if SUPPORTED_VERSIONS in extensions:
         version = int.from_bytes(extensions[SUPPORTED_VERSIONS], "big")
-    return Agreement(version, suite, compression, RENEGOTIATION_INFO in extensions)
+    return Agreement(
+        version,
+        suite,
+        compression,
+        has_secure_renegotiation=RENEGOTIATION_INFO in extensions,
+        has_extended_master_secret=EXTENDED_MASTER_SECRET in extensions,
+    )
 
 
 def _read_extensions(data: bytes) -> dict[int, bytes]:

@@ -20,8 +20,10 @@ from mailctl.probe.check import Check
 from mailctl.probe.families import (
     auth,
     certificate,
+    ciphers,
     closed,
     delivery,
+    early_data,
     errors,
     renegotiation,
     signer,
@@ -41,7 +43,21 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-MODULES = (auth, errors, tables, tls, renegotiation, certificate, delivery, signer, signing, smuggling, closed)
+MODULES = (
+    auth,
+    errors,
+    tables,
+    tls,
+    ciphers,
+    renegotiation,
+    early_data,
+    certificate,
+    delivery,
+    signer,
+    signing,
+    smuggling,
+    closed,
+)
 FAMILIES = ("relay", "auth", "identity", "enumeration", "tls", "delivery", "signing", "smuggling", "closed")
 HELO = "probe.client.example"
 CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {

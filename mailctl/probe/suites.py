@@ -1,7 +1,7 @@
 """Cipher suites by number, and what two guidelines say of them; names are those of ciphers(1).
 
 Sources: IANA TLS parameters; Mozilla server-side TLS 5.7, profile intermediate; NCSC-NL, IT security guidelines
-for TLS 2.1, which Internet.nl applies to mail servers.
+for TLS 2025-05, sections 3.3.3, 3.3.4 and appendix B, which Internet.nl applies to mail servers since version 1.11.
 """
 
 from __future__ import annotations
@@ -17,18 +17,27 @@ MOZILLA_INTERMEDIATE = {
     0x009F: "DHE-RSA-AES256-GCM-SHA384",
     0xCCAA: "DHE-RSA-CHACHA20-POLY1305",
 }
-# What Internet.nl calls good; the others of Mozilla's profile are sufficient.
-GOOD = {number: name for number, name in MOZILLA_INTERMEDIATE.items() if name.startswith("ECDHE")}
 TLS_1_3 = {
     0x1301: "TLS_AES_128_GCM_SHA256",
     0x1302: "TLS_AES_256_GCM_SHA384",
     0x1303: "TLS_CHACHA20_POLY1305_SHA256",
 }
+# Forward secrecy by elliptic curves, and encryption that is authenticated. Only TLS 1.3 is called good.
 SUFFICIENT = {
-    0xC009: "ECDHE-ECDSA-AES128-SHA",
-    0xC00A: "ECDHE-ECDSA-AES256-SHA",
-    0xC013: "ECDHE-RSA-AES128-SHA",
-    0xC014: "ECDHE-RSA-AES256-SHA",
+    0xC02B: "ECDHE-ECDSA-AES128-GCM-SHA256",
+    0xC02F: "ECDHE-RSA-AES128-GCM-SHA256",
+    0xC02C: "ECDHE-ECDSA-AES256-GCM-SHA384",
+    0xC030: "ECDHE-RSA-AES256-GCM-SHA384",
+    0xCCA9: "ECDHE-ECDSA-CHACHA20-POLY1305",
+    0xCCA8: "ECDHE-RSA-CHACHA20-POLY1305",
+    0xC0AC: "ECDHE-ECDSA-AES128-CCM",
+    0xC0AD: "ECDHE-ECDSA-AES256-CCM",
+}
+# Diffie-Hellman over integers, unusual ciphers, or CBC with SHA-2.
+PHASE_OUT = {
+    0x009E: "DHE-RSA-AES128-GCM-SHA256",
+    0x009F: "DHE-RSA-AES256-GCM-SHA384",
+    0xCCAA: "DHE-RSA-CHACHA20-POLY1305",
     0xC023: "ECDHE-ECDSA-AES128-SHA256",
     0xC024: "ECDHE-ECDSA-AES256-SHA384",
     0xC027: "ECDHE-RSA-AES128-SHA256",
@@ -41,27 +50,35 @@ SUFFICIENT = {
     0xC073: "ECDHE-ECDSA-CAMELLIA256-SHA384",
     0xC076: "ECDHE-RSA-CAMELLIA128-SHA256",
     0xC077: "ECDHE-RSA-CAMELLIA256-SHA384",
-    0xC0AC: "ECDHE-ECDSA-AES128-CCM",
-    0xC0AD: "ECDHE-ECDSA-AES256-CCM",
-    0xC0AE: "ECDHE-ECDSA-AES128-CCM8",
-    0xC0AF: "ECDHE-ECDSA-AES256-CCM8",
-    0x0033: "DHE-RSA-AES128-SHA",
-    0x0039: "DHE-RSA-AES256-SHA",
-    0x0045: "DHE-RSA-CAMELLIA128-SHA",
     0x0067: "DHE-RSA-AES128-SHA256",
     0x006B: "DHE-RSA-AES256-SHA256",
-    0x0088: "DHE-RSA-CAMELLIA256-SHA",
     0x00BE: "DHE-RSA-CAMELLIA128-SHA256",
     0x00C4: "DHE-RSA-CAMELLIA256-SHA256",
     0xC052: "DHE-RSA-ARIA128-GCM-SHA256",
     0xC053: "DHE-RSA-ARIA256-GCM-SHA384",
     0xC09E: "DHE-RSA-AES128-CCM",
     0xC09F: "DHE-RSA-AES256-CCM",
+    0xC086: "ECDHE-ECDSA-CAMELLIA128-GCM-SHA256",
+    0xC087: "ECDHE-ECDSA-CAMELLIA256-GCM-SHA384",
+    0xC08A: "ECDHE-RSA-CAMELLIA128-GCM-SHA256",
+    0xC08B: "ECDHE-RSA-CAMELLIA256-GCM-SHA384",
+    0xC07C: "DHE-RSA-CAMELLIA128-GCM-SHA256",
+    0xC07D: "DHE-RSA-CAMELLIA256-GCM-SHA384",
+}
+# No encryption, no certificate, no forward secrecy, a broken cipher, or SHA-1.
+INSUFFICIENT = {
+    0xC009: "ECDHE-ECDSA-AES128-SHA",
+    0xC00A: "ECDHE-ECDSA-AES256-SHA",
+    0xC013: "ECDHE-RSA-AES128-SHA",
+    0xC014: "ECDHE-RSA-AES256-SHA",
+    0xC0AE: "ECDHE-ECDSA-AES128-CCM8",
+    0xC0AF: "ECDHE-ECDSA-AES256-CCM8",
+    0x0033: "DHE-RSA-AES128-SHA",
+    0x0039: "DHE-RSA-AES256-SHA",
+    0x0045: "DHE-RSA-CAMELLIA128-SHA",
+    0x0088: "DHE-RSA-CAMELLIA256-SHA",
     0xC0A2: "DHE-RSA-AES128-CCM8",
     0xC0A3: "DHE-RSA-AES256-CCM8",
-}
-# No forward secrecy, or triple DES.
-PHASE_OUT = {
     0x002F: "AES128-SHA",
     0x0035: "AES256-SHA",
     0x003C: "AES128-SHA256",
@@ -82,9 +99,6 @@ PHASE_OUT = {
     0x0016: "DHE-RSA-DES-CBC3-SHA",
     0xC008: "ECDHE-ECDSA-DES-CBC3-SHA",
     0xC012: "ECDHE-RSA-DES-CBC3-SHA",
-}
-# No encryption, no certificate, or a broken cipher.
-INSUFFICIENT = {
     0x0001: "NULL-MD5",
     0x0002: "NULL-SHA",
     0x003B: "NULL-SHA256",
@@ -125,11 +139,6 @@ INSUFFICIENT = {
     0xC017: "AECDH-DES-CBC3-SHA",
 }
 # As a server must choose them, level by level.
-LEVELS = (
-    GOOD,
-    SUFFICIENT | {number: name for number, name in MOZILLA_INTERMEDIATE.items() if number not in GOOD},
-    PHASE_OUT,
-    INSUFFICIENT,
-)
+LEVELS = (SUFFICIENT, PHASE_OUT, INSUFFICIENT)
 # What a TLS 1.2 client can offer; the worst first, so that a server without an order of its own shows it.
-ALL_1_2 = INSUFFICIENT | PHASE_OUT | SUFFICIENT | MOZILLA_INTERMEDIATE
+ALL_1_2 = INSUFFICIENT | PHASE_OUT | SUFFICIENT

@@ -24,7 +24,7 @@ from mailctl.route.places import Places
 from mailctl.route.server import Server, look_up, words
 from mailctl.spec.derive import signs
 from mailctl.spec.model import Spec
-from mailctl.spec.values import format_size
+from mailctl.spec.values.amounts import format_size
 from mailctl.target import Target
 
 MOST_ADDRESSES = 1000  # virtual_alias_expansion_limit, postconf(5)
@@ -40,7 +40,7 @@ def trace(spec: Spec, target: Target, server: Server, mail: Mail) -> Journey:
     walk = _Walk(server, places, mail)
     walk.follow(mail.recipient)
     if key:
-        says = f"{key.record_name}, or the key that took over, where From: names {key.domain}"
+        says = f"{key.record_name}, or the key that took over"
         walk.steps.insert(
             0, Step(StepKind.SIGNATURE, mail.recipient, says, places.origin("domains", key.domain, "dkim"))
         )

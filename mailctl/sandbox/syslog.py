@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-MAIL_LOG = "var/log/mail.log"
+from mailctl.target import MAIL_LOG
+
 OTHER_LOG = "var/log/syslog"
 MAIL_FACILITY = 2  # RFC 3164 section 4.1.1
 LARGEST_DATAGRAM = 65536
@@ -23,7 +24,7 @@ class LogSocket:
 
     def __init__(self, root: Path) -> None:
         self._host_name = socket.gethostname().encode()
-        self._mail = _open_log(root / MAIL_LOG)
+        self._mail = _open_log(root / MAIL_LOG.relative_to("/"))
         self._other = _open_log(root / OTHER_LOG)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(root / "dev/log"))

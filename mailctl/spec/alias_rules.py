@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mailctl.errors import Problem
+from mailctl.spec.choices import MailboxKind
 from mailctl.spec.derive import AliasRow, SpecPath, alias_rows, hosts_mail, pattern_rows
 from mailctl.spec.hints import dotted
-from mailctl.spec.model import MailboxKind, Spec
+from mailctl.spec.model import Spec
 
 # postconf(5): how many addresses one becomes, and how often one is replaced; both by default:
 EXPANSION_LIMIT = "virtual_alias_expansion_limit"

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from typing import NamedTuple
 
-from mailctl.spec.model import DomainRecord, Mailbox, MailboxKind, Role, Spec
-from mailctl.spec.values import Secret
+from mailctl.spec.choices import MailboxKind, Role
+from mailctl.spec.model import DomainRecord, Mailbox, Spec
+from mailctl.spec.values.secret import Secret
 
 REQUIRED_LOCALPARTS = ("postmaster", "abuse")
 

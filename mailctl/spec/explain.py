@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailctl.errors import UsageError
+from mailctl.spec.choices import RelayPreset
 from mailctl.spec.hints import did_you_mean
-from mailctl.spec.model import RelayPreset, Spec
-from mailctl.spec.values import format_size
+from mailctl.spec.model import Spec
+from mailctl.spec.values.amounts import format_size
 
 Schema = Mapping[str, Any]
 

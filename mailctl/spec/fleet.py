@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mailctl.errors import Problem, Severity, UsageError
 from mailctl.spec.hints import did_you_mean
 from mailctl.spec.nodes import MappingNode
-from mailctl.spec.values import parse_domain
+from mailctl.spec.values.domains import parse_domain
 
 SAME_FOR_ALL = ("version", "include", "hosts")
 

@@ -14,7 +14,7 @@ from mailctl.spec.hints import did_you_mean
 from mailctl.spec.nodes import ListNode, MappingNode, SourceFile, UnreadableFileError, expand, read_source
 from mailctl.spec.source import read_yaml
 from mailctl.spec.table import COLUMNS, Table, TableFile
-from mailctl.spec.values import parse_domain
+from mailctl.spec.values.domains import parse_domain
 
 YAML_SUFFIXES = (".yml", ".yaml")
 TABLE_SUFFIX = ".csv"

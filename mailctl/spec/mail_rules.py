@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from mailctl.errors import Problem
+from mailctl.spec.choices import MailboxKind
 from mailctl.spec.derive import (
     REQUIRED_LOCALPARTS,
     SpecPath,
@@ -16,7 +17,7 @@ from mailctl.spec.derive import (
     whole_address_pattern,
 )
 from mailctl.spec.hints import did_you_mean, dotted
-from mailctl.spec.model import DomainRecord, MailboxKind, Spec
+from mailctl.spec.model import DomainRecord, Spec
 
 
 def alias_beside_mailbox(spec: Spec) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from mailctl.spec.explain import keys_below, meaning, schema_at
 from mailctl.spec.hints import did_you_mean, dotted
 from mailctl.spec.places import FilePlaces
 from mailctl.spec.secrets import FORMS
-from mailctl.spec.values import format_size
+from mailctl.spec.values.amounts import format_size
 
 SpecPath = tuple[str | int, ...]
 

@@ -11,7 +11,7 @@ from mailctl.errors import Origin, Problem, printable
 from mailctl.spec.masking import masked_line, prepare_masks
 from mailctl.spec.nodes import ListNode, MappingNode, SourceFile
 from mailctl.spec.origins import Path
-from mailctl.spec.values import parse_domain
+from mailctl.spec.values.domains import parse_domain
 
 WIDEST_EXCERPT = 110
 _LEFT_CONTEXT = 50

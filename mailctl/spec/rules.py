@@ -7,6 +7,7 @@ from itertools import islice
 
 from mailctl.errors import Problem, Severity
 from mailctl.spec.alias_rules import alias_loops
+from mailctl.spec.choices import MailboxKind, MtaSts, Role
 from mailctl.spec.derive import SpecPath, hosts_mail
 from mailctl.spec.hints import dotted
 from mailctl.spec.mail_rules import (
@@ -18,7 +19,7 @@ from mailctl.spec.mail_rules import (
     missing_senders,
     missing_targets,
 )
-from mailctl.spec.model import MailboxKind, MtaSts, Role, Spec
+from mailctl.spec.model import Spec
 from mailctl.spec.nodes import MOST_PROBLEMS
 from mailctl.spec.route_rules import (
     diverted_domains,
@@ -30,7 +31,7 @@ from mailctl.spec.route_rules import (
     unused_relays,
 )
 from mailctl.spec.secrets import NO_PASSWORD
-from mailctl.spec.values import format_size
+from mailctl.spec.values.amounts import format_size
 
 Rule = Callable[[Spec], Iterator[Problem]]
 

@@ -16,7 +16,7 @@ from pydantic_core.core_schema import ValidationInfo, with_info_plain_validator_
 
 from mailctl.spec.nodes import base_folder, read_secret
 from mailctl.spec.value_types import ReadBy
-from mailctl.spec.values import VARIABLE, Secret
+from mailctl.spec.values.secret import VARIABLE, Secret
 
 FORMS = ("hash", "file", "env")
 # Schemes of `doveadm pw -l` on Dovecot 2.3 that are not plain text in disguise.

@@ -8,7 +8,8 @@ from typing import Any
 from mailctl.errors import Problem
 from mailctl.spec.hints import dotted
 from mailctl.spec.nodes import MappingNode
-from mailctl.spec.values import parse_alias_key, parse_domain, parse_localpart, parse_mailbox_name
+from mailctl.spec.values.addresses import parse_alias_key, parse_localpart, parse_mailbox_name
+from mailctl.spec.values.domains import parse_domain
 
 SpecPath = tuple[str, ...]
 Parse = Callable[[str], str]

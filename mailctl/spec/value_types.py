@@ -10,34 +10,26 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, no_info_plain_validator_function
 
-from mailctl.spec.values import (
-    NextHop,
+from mailctl.spec.values.addresses import (
     parse_address,
     parse_alias_key,
     parse_alias_target,
-    parse_dns_name,
-    parse_domain,
-    parse_duration,
-    parse_flag,
-    parse_host,
-    parse_hostname,
-    parse_ip_address,
-    parse_line,
     parse_localpart,
     parse_mailbox_name,
-    parse_name,
+    parse_recipient_pattern,
+    parse_sender_pattern,
+)
+from mailctl.spec.values.amounts import parse_duration, parse_flag, parse_number, parse_size
+from mailctl.spec.values.domains import parse_dns_name, parse_domain, parse_hostname, parse_selector
+from mailctl.spec.values.networks import (
+    NextHop,
+    parse_host,
+    parse_ip_address,
     parse_network,
     parse_next_hop,
-    parse_number,
-    parse_parameter,
-    parse_path,
     parse_port,
-    parse_recipient_pattern,
-    parse_selector,
-    parse_sender_pattern,
-    parse_setting,
-    parse_size,
 )
+from mailctl.spec.values.text import parse_line, parse_name, parse_parameter, parse_path, parse_setting
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -134,3 +134,16 @@ def test_a_key_that_waits_is_shown_again(machine: Machine) -> None:
     assert done.returncode == 0
     assert "s2026b._domainkey.example.org. IN TXT" in done.stdout
     assert "mailctl dkim rotate example.org" in done.stderr
+
+
+def test_before_the_first_apply_there_is_no_key_to_rotate(machine: Machine, tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "mailctl", "--root", tmp_path, "-f", machine.spec_file, "dkim"]
+
+    def said(*words: str) -> str:
+        return subprocess.run([*command, *words], capture_output=True, text=True, timeout=120, check=True).stdout
+
+    assert said("show") == "; no key yet; an apply makes the first\n"
+    assert said("status").splitlines() == [
+        "example.org",
+        "  no key yet; an apply makes the first",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,7 @@ from mailctl.components import opendkim
 from mailctl.dkim.key_table import key_table, render_key_table
 from mailctl.dkim.keys import key_of
 from mailctl.dkim.rotation import Sighting, StepKind, flight_time, next_selector, not_published, not_revoked
-from mailctl.dkim.states import KeyState, Stage, list_keys, read_states
+from mailctl.dkim.states import KeyState, Stage, list_keys, read_states, states_path
 from mailctl.errors import BusyError, MailctlError, UsageError
 from mailctl.spec.model import PostfixSettings, Spec
 from mailctl.target import DEBIAN_12
@@ -245,6 +246,36 @@ def test_a_signer_that_does_not_obey_is_told_again(signer: MemorySigner, monkeyp
     assert stages(signer)["s2026b"] is Stage.PENDING
     assert signer.step().done
     assert stages(signer)["s2026b"] is Stage.SIGNING
+
+
+def test_the_dns_is_asked_before_anybody_has_to_wait(signer: MemorySigner) -> None:
+    signer.step()
+    signer.publish()
+
+    def look(name: str) -> Sequence[Sighting]:
+        assert not signer.host.locked
+        return signer.look(name)
+
+    world = World(look, lambda domain: signer.signer)
+    assert rotate(signer.host, DEBIAN_12, SPEC, DOMAIN, signer.now, world, auto=True).done
+
+
+def test_keys_that_moved_while_the_dns_was_asked_are_left_alone(signer: MemorySigner) -> None:
+    generate(signer.host, DEBIAN_12, SPEC, DOMAIN, signer.now, "first", 0)
+    signer.publish()
+
+    def look(name: str) -> Sequence[Sighting]:
+        """Meanwhile somebody gives the key another name."""
+        for path in [each for each in signer.host.nodes if each.stem == "first"]:
+            signer.host.rename(path, path.with_stem("other"))
+        states = states_path(DEBIAN_12, DOMAIN)
+        signer.host.put(str(states), (signer.host.read(states) or b"").decode().replace("first", "other"))
+        return signer.look(name)
+
+    world = World(look, lambda domain: signer.signer)
+    with pytest.raises(BusyError, match="moved the keys"):
+        rotate(signer.host, DEBIAN_12, SPEC, DOMAIN, signer.now, world, auto=True)
+    assert signer.signer == "s2026a"
 
 
 def test_a_key_table_that_was_lost_is_mended(signer: MemorySigner) -> None:

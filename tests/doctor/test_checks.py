@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from mailctl.doctor import Diagnosis, Finding, Verdict, examine, select_checks
 from mailctl.doctor.changes import news, read_known, write_known
-from mailctl.doctor.checks import clock, disk, environment, queue
+from mailctl.doctor.checks import clock, disk, environment, log, queue
 from mailctl.doctor.model import Check, Patient, fail, ok, skip, warn
 from mailctl.doctor.registry import CHECKS
 from mailctl.errors import BusyError, MailctlError, SpecError, UsageError
@@ -101,6 +101,24 @@ def test_file_systems_with_odd_names_and_without_inodes() -> None:
 
 def test_a_df_that_says_nothing() -> None:
     assert {found.verdict for found in disk.look(patient())} == {Verdict.FAIL}
+
+
+def test_the_journal_is_the_log_of_a_host_without_a_log_file() -> None:
+    entry = {
+        "__REALTIME_TIMESTAMP": str(int((NOW - HOUR).timestamp() * 1_000_000)),
+        "_HOSTNAME": "mx1",
+        "SYSLOG_IDENTIFIER": "postfix/smtp",
+        "SYSLOG_PID": "7",
+        "MESSAGE": "A00000000001: to=<a@b.example>, relay=b[192.0.2.1]:25, delay=1, delays=0/0/0/1, "
+        "dsn=2.0.0, status=sent (ok)",
+    }
+    journal = json.dumps(entry).encode() + b"\n"
+    host = MemoryHost(programs={"journalctl": lambda argv, stdin: Completed(argv, 0, journal, b"")})
+    assert [each.verdict for each in log.look(patient(host))] == [Verdict.SKIP]
+    host.make_directory(PurePosixPath("/run/systemd/system"), 0o755, "root", "root")
+    assert [each.text for each in log.look(patient(host))] == [
+        "in a day 0 received, 1 delivered, 0 deferred, 0 bounced, 0 rejected"
+    ]
 
 
 @pytest.mark.parametrize(("state", "verdict"), [(0, Verdict.OK), (5, Verdict.WARN), (-1, Verdict.SKIP)])

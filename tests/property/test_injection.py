@@ -24,7 +24,7 @@ from mailctl.errors import SpecError
 from mailctl.host import LocalHost
 from mailctl.spec.load import load_spec
 from mailctl.spec.model import Spec
-from mailctl.spec.values import Secret
+from mailctl.spec.values.secret import Secret
 from mailctl.target import DEBIAN_12
 from mailctl.tree import Tree
 from tests.property.parsed_back import Reader, RefusedByServiceError, as_read, substituted, unescaped

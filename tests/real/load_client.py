@@ -1,6 +1,6 @@
 """Steady mail with ids of its own, until its stdin ends; prints what became of each message as JSON.
 
-python load_client.py RECIPIENT SENDERS LABEL
+python load_client.py LABEL RECIPIENT...        one sender for each
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ def send_until(ended: threading.Event, label: str, number: int, recipient: str, 
         try:
             if client is None:
                 client = smtplib.SMTP("127.0.0.1", 25, timeout=30)
-            client.sendmail(f"load{number}@partner.example", [recipient], f"X-Load-Id: {message_id}\r\n\r\nsteady\r\n")
+            client.sendmail(
+                f"load{number}@partner.example",
+                [f"{recipient}@example.org"],
+                f"X-Load-Id: {message_id}\r\n\r\nsteady\r\n",
+            )
             seen["accepted"].append(message_id)
         except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
             seen["refused"].append(str(error))
@@ -33,10 +37,10 @@ def send_until(ended: threading.Event, label: str, number: int, recipient: str, 
 
 
 def main() -> None:
-    recipient, senders, label = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    label, *recipients = sys.argv[1:]
     seen: dict[str, list[str]] = {"accepted": [], "refused": [], "lost": []}
     ended = threading.Event()
-    arguments = ((ended, label, number, recipient, seen) for number in range(senders))
+    arguments = ((ended, label, number, recipient, seen) for number, recipient in enumerate(recipients))
     threads = [threading.Thread(target=send_until, args=each) for each in arguments]
     for thread in threads:
         thread.start()

@@ -49,6 +49,7 @@ routes:
 SETTINGS = ("/etc/postfix/main.cf", "/etc/postfix/master.cf", "/etc/dovecot/dovecot.conf")
 CERTIFICATE, KEY = "/etc/ssl/mx1/fullchain.pem", "/etc/ssl/mx1/privkey.pem"
 LONGEST_RELOAD = 30.0  # seconds, on a busy machine
+RSA_KEYS = {"weak": ("1024", "-sha1"), "rsa": ("2048", "-sha256")}  # bits, digest
 PASSWORD = "correct horse"
 
 
@@ -134,17 +135,18 @@ OPEN_RELAY = Mutation("open relay", ("relay.stranger",), main={"mynetworks": "0.
 
 
 def _install(lab: ProbeLab, kind: str) -> None:
-    """A certificate that is `expired`, for `another-name`, or `weak`, with its key."""
+    """A certificate that is `expired`, for `another-name`, `weak`, or `rsa`, with its key."""
     certificate, key = lab.sandbox.issue_certificate(["mx2.example.org"])
     folder = lab.sandbox.folder
     if kind == "expired":
         request = ("openssl", "req", "-new", "-key", folder / "server.key", "-subj", "/CN=mx1.example.org", "-config")
         signing = ("openssl", "x509", "-req", "-days", "-1", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key")
         certificate = _output(signing, _output((*request, folder / "openssl.cnf")))
-    if kind == "weak":
-        key = _output(("openssl", "genrsa", "1024"))
-        (folder / "weak.key").write_bytes(key)
-        command = ("openssl", "req", "-x509", "-sha1", "-key", folder / "weak.key", "-subj", "/CN=x", "-config")
+    if kind in RSA_KEYS:
+        bits, digest = RSA_KEYS[kind]
+        key = _output(("openssl", "genrsa", bits))
+        (folder / "rsa.key").write_bytes(key)
+        command = ("openssl", "req", "-x509", digest, "-key", folder / "rsa.key", "-subj", "/CN=x", "-config")
         certificate = _output((*command, folder / "openssl.cnf"))
     lab.sandbox.path(CERTIFICATE).write_bytes(certificate)
     lab.sandbox.path(KEY).write_bytes(key)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from lab_kit import Lab, eventually, password_hash, write_example
 
+from mailctl.host import Completed
+from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
 from mailctl.sandbox.network import SERVER_IPV4
 
 pytestmark = pytest.mark.real
@@ -58,6 +60,17 @@ def log_in_to_submission(login: str, password: str) -> smtplib.SMTP:
     return client
 
 
+def log_in_as_ali(lab: Lab) -> smtplib.SMTP:
+    return lab.sandbox.call_outside(lambda: log_in_to_submission("ali@example.org", "pw-ali"))
+
+
+def farewell(client: smtplib.SMTP) -> bytes:
+    """What a client reads that waits for its server; nothing once that has hung up in good order."""
+    assert client.sock is not None
+    client.sock.settimeout(LONGEST)
+    return client.sock.recv(100)
+
+
 def is_over(noop: Callable[[], tuple[object, object]]) -> bool:
     """Whether the server has left this session, or tells it to go."""
     try:
@@ -81,9 +94,10 @@ def test_sessions_of_a_removed_login_end_and_no_new_one_begins(lab: Lab) -> None
         done = lab.mailctl("-f", str(lab.spec_file), "apply", "-y", "--no-canary")
         assert done.returncode == 0, done.stderr
         assert eventually(lambda: is_over(imap.noop), LONGEST)
-        assert eventually(lambda: is_over(smtp.noop), LONGEST)
+        assert farewell(smtp) == b""
+        assert is_over(smtp.noop)
         assert not is_over(other.noop), "a login that stays keeps its IMAP session"
-        again = lab.sandbox.call_outside(lambda: log_in_to_submission("ali@example.org", "pw-ali"))
+        again = log_in_as_ali(lab)
         stack.callback(again.close)
         assert "throttling" not in lab.log()
         with pytest.raises(imaplib.IMAP4.error):
@@ -92,19 +106,60 @@ def test_sessions_of_a_removed_login_end_and_no_new_one_begins(lab: Lab) -> None
             lab.sandbox.call_outside(lambda: log_in_to_submission(LOGIN, PASSWORD))
 
 
-def test_ending_sessions_stops_no_service(lab: Lab) -> None:
-    """The master stops a service for a minute where a process of it dies before it had a client."""
+def remove_after(lab: Lab, name: str, *prefix: str) -> Callable[[], Completed]:
+    """An apply that takes the login `name` away again, which serves until then; `prefix` are words before it."""
     text = lab.spec_file.read_text()
-    row = "      dora: {password: {file: secrets/carol}}\n"
+    row = f"      {name}: {{password: {{file: secrets/carol}}}}\n"
     place = "    aliases:\n      info"
     lab.spec_file.write_text(text.replace(place, f"{row}{place}"))
-    verb = ("-f", str(lab.spec_file), "apply", "-y", "--no-canary")
-    assert lab.mailctl(*verb).returncode == 0
+    environment = [f"{name}={value}" for name, value in PYTHON_ENVIRONMENT.items()]
+    verb = python_module("mailctl", "-f", str(lab.spec_file), "apply", "-y", "--no-canary")
+    done = lab.sandbox.run(["env", *environment, *verb])
+    assert done.returncode == 0, done.complaint
     lab.spec_file.write_text(text)
-    with contextlib.ExitStack() as stack:
-        for _ in range(5):
-            stack.callback(lab.sandbox.call_outside(lambda: log_in_to_submission("ali@example.org", "pw-ali")).close)
-    done = lab.mailctl(*verb)
-    assert done.returncode == 0, done.stderr
+    return lambda: lab.sandbox.run([*prefix, "env", *environment, *verb])
+
+
+def assert_no_process_was_killed(lab: Lab) -> None:
+    """The master stops a service for a minute where a process of it is killed in its first session, or before."""
+    assert "killed by signal" not in lab.log()
     assert "throttling" not in lab.log()
-    lab.sandbox.call_outside(lambda: log_in_to_submission("ali@example.org", "pw-ali")).close()
+    log_in_as_ali(lab).close()
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=("first sessions", "idle processes"))
+def test_ending_sessions_stops_no_service(lab: Lab, is_open: bool) -> None:
+    remove = remove_after(lab, "dora")
+    with contextlib.ExitStack() as stack:
+        clients = [log_in_as_ali(lab) for _ in range(5)]
+        for client in clients:
+            stack.callback(client.close)
+        if not is_open:
+            stack.close()
+        done = remove()
+        assert done.returncode == 0, done.complaint
+        assert not is_open or all(is_over(client.noop) for client in clients)
+    assert_no_process_was_killed(lab)
+
+
+def test_a_message_under_way_is_cut_off_and_can_be_sent_again(lab: Lab) -> None:
+    remove = remove_after(lab, "dora")
+    with contextlib.closing(log_in_as_ali(lab)) as smtp:
+        for command in ("MAIL FROM:<ali@example.org>", "RCPT TO:<bob@example.org>", "DATA"):
+            assert smtp.docmd(command)[0] in (250, 354)
+        smtp.send("Subject: cut off\r\n\r\nhalf of")
+        assert remove().returncode == 0
+        assert farewell(smtp) == b""
+    lab.submit("ali@example.org", "bob@example.org", subject="sent again")
+    assert b"cut off" not in lab.wait_for_mail("bob@example.org", "sent again")
+    assert_no_process_was_killed(lab)
+
+
+def test_where_the_kernel_forbids_it_a_warning_says_whose_sessions_may_be_open(lab: Lab) -> None:
+    remove = remove_after(lab, "dora", "setpriv", "--bounding-set", "-sys_ptrace")
+    with contextlib.closing(log_in_as_ali(lab)) as smtp:
+        done = remove()
+        assert done.returncode == 0, done.complaint
+        assert "they may be those of dora@example.org" in done.stderr.decode()
+        assert not is_over(smtp.noop)
+    assert_no_process_was_killed(lab)

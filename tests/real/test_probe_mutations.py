@@ -41,8 +41,8 @@ MUTATIONS = (
         ("relay.stranger", "relay.null-sender", "relay.our-address", "relay.second-recipient", "relay.after-reset",
          "relay.upper-case", "relay.a-label", "relay.percent-host", "relay.source-route-host",
          "relay.orcpt", "relay.our-host", "relay.our-literal", "relay.percent-literal", "relay.bang-host",
-         "relay.subdomain", "relay.after-failed-auth", "relay.trailing-dot"),
-        main={"mynetworks": "0.0.0.0/0, [::]/0"},
+         "relay.subdomain", "relay.after-failed-auth", "relay.trailing-dot", "relay.success-notice"),
+        main={"mynetworks": "0.0.0.0/0, [::]/0", "smtpd_discard_ehlo_keywords": ""},
     ),
     Mutation(
         "open, and lenient about addresses",
@@ -85,6 +85,8 @@ MUTATIONS = (
     Mutation(
         "anybody is anybody",
         ("identity.neighbour", "identity.neighbour-case", "identity.neighbour-tag", "identity.neighbour-alias",
+         "identity.neighbour-dot", "identity.neighbour-percent", "identity.neighbour-quoted",
+         "identity.neighbour-bang", "identity.neighbour-route", "identity.machine",
          "identity.tenant", "identity.catch-all", "identity.outside", "identity.null-sender",
          "identity.second-transaction", "identity.tables"),
         options=LOGINS_OPEN,
@@ -103,11 +105,14 @@ MUTATIONS = (
              main={"smtpd_tls_protocols": ">=TLSv1", "smtpd_tls_mandatory_protocols": ">=TLSv1",
                    "mailctl_tls_cipherlist": "ALL:@SECLEVEL=0"}),
     Mutation("anonymous suites", ("tls.internet-nl",),
-             main={"smtpd_tls_exclude_ciphers": "", "mailctl_tls_opportunistic_cipherlist": "HIGH:MEDIUM:aNULL"}),
-    Mutation("the client chooses the suite", ("tls.order",), main={"tls_preempt_cipherlist": "no"}),
+             main={"smtpd_tls_exclude_ciphers": "", "mailctl_tls_cipherlist": "HIGH:MEDIUM:aNULL"}),
+    Mutation("suites with SHA-1", ("tls.internet-nl",), main={"mailctl_tls_cipherlist": "HIGH:!aNULL"}),
+    Mutation("the client chooses the suite", ("tls.order",),
+             main={"tls_preempt_cipherlist": "no", "mailctl_tls_cipherlist": "HIGH:!aNULL"}),
     Mutation("the longest key first", ("tls.order",),
-             main={"mailctl_tls_opportunistic_cipherlist": "aNULL:-aNULL:HIGH:MEDIUM:+RC4:@STRENGTH"}),
+             main={"mailctl_tls_cipherlist": "aNULL:-aNULL:HIGH:MEDIUM:+RC4:@STRENGTH"}),
     Mutation("renegotiation", ("tls.renegotiation",), main={"tls_ssl_options": "0x100"}),
+    Mutation("keys of any handshake", ("tls.master-secret",), main={"tls_ssl_options": "0x1"}),
     Mutation("small curves", ("tls.curves",), main={"tls_eecdh_auto_curves": "secp224r1 prime256v1"}),
     Mutation("expired", ("tls.certificate",), certificate="expired"),
     Mutation("another name", ("tls.certificate",), certificate="another-name"),
@@ -120,6 +125,10 @@ MUTATIONS = (
     Mutation("no signer", ("signing.leaves-signed", "signing.asked"), main={"smtpd_milters": ""}),
     Mutation("a signer that forgot a domain", ("signing.leaves-signed", "signing.signer"),
              replace={"/etc/opendkim/SigningTable": ("example.net", "example.com")}),
+    Mutation("a signer that goes by From", ("signing.own-domain", "signing.signer-own-domain"),
+             replace={"/etc/opendkim.conf": ("SenderMacro {mail_addr}", "")}),
+    Mutation("a signer that learns no sender", ("signing.own-domain", "signing.signer-own-domain"),
+             options={"milter_mail_macros": "i"}),
     Mutation("a signer that trusts everybody", ("signing.strangers", "signing.signer-strangers"),
              replace={"/etc/opendkim/TrustedHosts": ("127.0.0.0/8", "0.0.0.0/0\n::/0\n127.0.0.0/8")}),
     Mutation("a signer that may be missing", ("closed.signer", "signing.asked"),
@@ -154,3 +163,10 @@ def test_a_broken_server_is_found(lab: ProbeLab, mutation: Mutation) -> None:
     # For the right reason: not because the dialogue broke down before it came to the point.
     notes = [outcome.note for result in found.values() for outcome in result.decisive]
     assert [note for note in notes if BROKE_DOWN.search(note)] == []
+
+
+def test_a_short_rsa_key_is_a_warning(lab: ProbeLab) -> None:
+    Mutation("RSA", (), certificate="rsa").apply(lab)
+    result = lab.probe("tls.key").result("tls.key")
+    assert result.verdict is Verdict.WARN
+    assert "RSA with 2048 bits is to be phased out" in result.decisive[0].note

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailctl.components.ciphers import cipher_list
-from mailctl.spec.model import TlsProfile
+from mailctl.spec.choices import TlsProfile
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from mailctl.components.postfix import routing
 from mailctl.components.postfix.table import Table
 from mailctl.components.postfix.tls import TlsServer, tls_server
 from mailctl.components.tls_files import certificate_paths
+from mailctl.spec.choices import Role
 from mailctl.spec.derive import hosts_mail, signs, takes_logins, virtual_mailboxes
-from mailctl.spec.model import Role, Spec
+from mailctl.spec.model import Spec
 from mailctl.target import Target
 
 LOOPBACK = ("127.0.0.0/8", "[::1]/128")

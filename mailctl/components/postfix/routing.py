@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mailctl.errors import Problem
+from mailctl.spec.choices import TlsLevel
 from mailctl.spec.derive import SpecPath
 from mailctl.spec.hints import dotted
-from mailctl.spec.model import InternalRelay, Relay, Route, Spec, TlsLevel
+from mailctl.spec.model import InternalRelay, Relay, Route, Spec
 from mailctl.spec.presets import load_preset, relay_next_hops
-from mailctl.spec.values import NextHop, Secret
+from mailctl.spec.values.networks import NextHop
+from mailctl.spec.values.secret import Secret
 
 SMTPS_PORT = 465
 # A master.cf service of its own: wrapper mode belongs to a transport, not to a destination.

@@ -21,6 +21,7 @@ from mailctl.components.postfix.table import (
     pattern_table_rows,
     sorted_rows,
 )
+from mailctl.spec.choices import Role
 from mailctl.spec.derive import (
     alias_rows,
     hosts_mail,
@@ -32,7 +33,7 @@ from mailctl.spec.derive import (
     takes_logins,
     virtual_mailboxes,
 )
-from mailctl.spec.model import Role, Spec
+from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import RenderedDirectory, RenderedFile
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailctl.components.ciphers import OPPORTUNISTIC, cipher_list
-from mailctl.spec.model import TlsProfile
+from mailctl.components.ciphers import cipher_list
+from mailctl.spec.choices import TlsProfile
 
 
 @dataclass(frozen=True, slots=True)
 class TlsServer:
-    """Values for the smtpd_tls parameters; `cipher_list` holds for TLS 1.2 and older, `grade` names it.
-
-    `opportunistic_list` is for port 25, where other servers would go on in clear.
-    """
+    """Values for the smtpd_tls parameters; `cipher_list` holds for TLS 1.2 and older, `grade` names it."""
 
     protocols: str
     grade: str
     cipher_list: str
-    opportunistic_list: str = OPPORTUNISTIC
 
     @property
     def cipher_list_parameter(self) -> str:
@@ -33,4 +29,4 @@ def tls_server(profile: TlsProfile) -> TlsServer:
         case TlsProfile.INTERMEDIATE:
             return TlsServer(">=TLSv1.2", "high", cipher_list(profile))
         case TlsProfile.OLD:
-            return TlsServer(">=TLSv1", "medium", cipher_list(profile), cipher_list(profile))
+            return TlsServer(">=TLSv1", "medium", cipher_list(profile))

@@ -5,32 +5,38 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from mailctl.components.service import has_systemd
 from mailctl.doctor.model import Finding, Patient, Verdict, ok, skip, warn
 from mailctl.errors import printable
+from mailctl.host import Host
 from mailctl.maillog import LogError, summarise
 from mailctl.maillog.formats.problems import Urgency, find_problems
 from mailctl.maillog.report import Report
+from mailctl.target import MAIL_LOG, MAIL_LOGS
 
-LOGS = (PurePosixPath("/var/log/mail.log"), PurePosixPath("/var/log/maillog"))
-MOST_BYTES = 16 * 2**20  # read of the log, from its end: about 100,000 lines, one second
+# Read of the log, from its end: one second's work.
+MOST_BYTES = 16 * 2**20
+MOST_LINES = 100_000
 DAY = timedelta(days=1)
 VERDICTS = {Urgency.CRITICAL: Verdict.FAIL, Urgency.WARNING: Verdict.WARN}
 
 
 def look(patient: Patient) -> Iterator[Finding]:
-    log = next((log for log in LOGS if patient.host.stat(log) is not None), None)
-    if log is None:
-        yield skip("log", f"there is no {LOGS[0]}", "mailctl log-report --journal -d today")
+    log = next((log for log in MAIL_LOGS if patient.host.stat(log) is not None), None)
+    if log is None and not has_systemd(patient.host):
+        yield skip("log", f"there is no {MAIL_LOG}, and no journal", "mailctl log-report FILE")
         return
     try:
-        report = summarise(_tail(patient.host.path(log)), since=patient.now - DAY)
+        newest = _tail(patient.host.path(log)) if log else _journal(patient.host)
+        report = summarise(newest, since=patient.now - DAY)
     except LogError as error:
         yield warn("log", printable(str(error)), "mailctl log-report")
         return
     if not report.lines.total:
-        yield warn("log", f"{log} has no line of the last day", "systemctl status rsyslog; is the clock right?")
+        what = f"{log or 'the journal'} has no line of the last day"
+        yield warn("log", what, f"systemctl status {'rsyslog' if log else 'systemd-journald'}; is the clock right?")
         return
     found = list(_problems(report))
     yield from found
@@ -45,6 +51,11 @@ def _tail(path: Path) -> io.BytesIO:
         if size > MOST_BYTES:
             file.readline()  # half a line
         return io.BytesIO(file.read(MOST_BYTES))
+
+
+def _journal(host: Host) -> io.BytesIO:
+    argv = ["journalctl", "--output=json", "--no-pager", "--facility=mail", "--since=-1d", f"--lines={MOST_LINES}"]
+    return io.BytesIO(host.run(argv).stdout)
 
 
 def _problems(report: Report) -> Iterator[Finding]:

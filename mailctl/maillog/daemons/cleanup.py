@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons import smtpd
 from mailctl.maillog.daemons.service import common
-from mailctl.maillog.lines import Row
+from mailctl.maillog.lines import QUEUE_ID
 from mailctl.maillog.queue import Origin
 
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting
 
+_OWN_ID = re.compile(rb"message-id=<(?:\d{14}\.)?(" + QUEUE_ID + rb")@")
 _PARTS = (b"header ", b"body ", b"mime-header ", b"nested-header ")
 _KNOWN = (
     *(
@@ -35,23 +37,25 @@ def cleanup(counting: Counting, queue_id: bytes, text: bytes) -> bool:
             return action(counting, queue_id, text[9:])
         return common(counting, cleanup, queue_id, text)
     if text.startswith(b"message-id="):
-        if queue_id not in counting.queue.mails:
-            return made_here(counting, queue_id, text)
+        if queue_id not in counting.queue.mails and is_own_id(queue_id, text):
+            made_here(counting, queue_id, text)
         return True
     return action(counting, queue_id, text) or text.startswith(_KNOWN)
 
 
-def made_here(counting: Counting, queue_id: bytes, text: bytes) -> bool:
-    """A message that nobody brought in: Postfix made it when its message id holds the queue id, cleanup(8).
+def is_own_id(queue_id: bytes, text: bytes) -> bool:
+    """Postfix makes message ids from the queue id, cleanup(8): `<20260301060000.4F0A1B2C@host>`, or
+    `<4kQpzf0Gv2z1x@host>` with long queue ids."""
+    match = _OWN_ID.match(text)
+    return match is not None and match[1] == queue_id
 
-    `<20260301060000.4F0A1B2C@host>`, or `<4kQpzf0Gv2z1x@host>` with long queue ids. A forward by local(8) keeps the id
-    that it had; a later line tells.
-    """
-    if not counting.first:
-        counting.put_off(cleanup, queue_id, text)
+
+def made_here(counting: Counting, queue_id: bytes, text: bytes) -> bool:
+    """A message that nobody brought in. A forward by local(8) keeps the id that it had; a later line tells."""
+    if counting.first:
+        counting.queue.take(queue_id, Origin.INTERNAL)
     else:
-        is_ours = b"." + queue_id + b"@" in text or b"<" + queue_id + b"@" in text
-        counting.queue.take(queue_id, Origin.INTERNAL if is_ours else Origin.UNKNOWN)
+        counting.put_off(cleanup, queue_id, text)
     return True
 
 
@@ -69,8 +73,3 @@ def action(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     if word in (b"reject", b"milter-reject", b"discard", b"milter-discard"):
         counting.queue.mails.pop(queue_id, None)
     return True
-
-
-def row_of_message_id(counting: Counting, row: Row) -> bool:
-    """Only of a message that somebody brought in; the text is needed for others."""
-    return row[2] in counting.queue.mails and not row[8]

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.delivery import local
 from mailctl.maillog.daemons.service import common
-from mailctl.maillog.lines import Row
 
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting
 
 _ACTIVE = re.compile(rb"from=<([^>\"]*|.*)>, size=(\d{1,18}), nrcpt=\d+ \(queue active\)", re.DOTALL)
-_FEW_RECIPIENTS = frozenset(b"nrcpt=%d (queue active)" % number for number in range(1, 100))
 _EXPIRED = re.compile(rb"from=<.*>, status=(?:force-)?expired, ", re.DOTALL)
 _NOTICE = re.compile(rb"(sender|postmaster) (non-delivery|delivery status|delay|delivery) notification: (\w+)")
 _QMGR_KNOWN = (b"skipped, still being delivered", b"placed on hold", b"canceled")
@@ -28,16 +26,20 @@ def qmgr(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     if text == b"removed":
         return removed(counting, queue_id, text)
     if match := _ACTIVE.fullmatch(text):
-        mail = counting.find(qmgr, queue_id, text)
-        if mail is not None:
-            counting.activate(mail, match[1], int(match[2]))
-        return True
+        return active(counting, queue_id, match[1], match[2])
     if _EXPIRED.match(text):
         counting.totals["expired"] += 1
         return True
     if text.startswith(b"to=<"):
         return local(counting, queue_id, text)
     return common(counting, qmgr, queue_id, text) or bool(queue_id and text.startswith(_QMGR_KNOWN))
+
+
+def active(counting: Counting, queue_id: bytes, sender: bytes, size: bytes) -> bool:
+    mail = counting.find(qmgr, queue_id, b"from=<%s>, size=%s, nrcpt=1 (queue active)" % (sender, size))
+    if mail is not None:
+        counting.activate(mail, sender, int(size))
+    return True
 
 
 def removed(counting: Counting, queue_id: bytes, text: bytes) -> bool:
@@ -88,23 +90,4 @@ def summed(counting: Counting, name: bytes, count: bytes) -> bool:
         return True
     total = name.decode()
     counting.totals[total] += max(0, int(count) - counting.queue.by_name.pop(total, 0))
-    return True
-
-
-def row_of_active(counting: Counting, row: Row) -> bool:
-    _, _, queue_id, _, sender, size, _, _, rest = row
-    mail = counting.queue.mails.get(queue_id)
-    if mail is None or rest not in _FEW_RECIPIENTS or not size.isdigit() or len(size) > 18:
-        return False
-    counting.activate(mail, sender, int(size))
-    return True
-
-
-def row_of_removed(counting: Counting, row: Row) -> bool:
-    queue_id = row[2]
-    if row[8] or not queue_id:
-        return False
-    if counting.queue.mails.pop(queue_id, None) is None:
-        return removed(counting, queue_id, b"removed")
-    counting.totals["removed"] += 1
     return True

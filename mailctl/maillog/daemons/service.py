@@ -55,8 +55,7 @@ def common(counting: Counting, handler: Handler, queue_id: bytes, text: bytes) -
 
 _CHANGING = re.compile(
     rb"""(?x)
-    <[^<>]{0,400}>                                  # an address, as a reply quotes it
-    | sasl_username=[^\s,;]{1,255}                   # whoever somebody tried to be
+    sasl_username=[^\s,;]{1,255}                   # whoever somebody tried to be
     | [\w.-]{1,255}\[[^\]\s]{1,100}\](?::\d+)?      # host[address]:port
     | \[[0-9a-fA-F.:]{2,45}\](?::\d+)?              # [address]
     | \b\d{1,3}(?:\.\d{1,3}){3}\b                   # an address by itself
@@ -65,17 +64,20 @@ _CHANGING = re.compile(
     | \b\d{5,}\b                                    # process ids, counts
     """
 )
+_QUOTED = re.compile(rb"<[^<>]{0,400}>")  # an address, as a reply quotes it
 _LONGEST = 500  # bytes of a text looked at: what tells causes apart comes first
 
 
 @lru_cache(maxsize=20_000)
 def general(text: bytes) -> bytes:
     """A text without the parts that differ from one message to the next, so that equal causes are equal."""
-    return b" ".join(_CHANGING.sub(_replacement, text[:_LONGEST]).split())
+    return b" ".join(map(_general_word, _QUOTED.sub(b"<>", text[:_LONGEST]).split()))
+
+
+@lru_cache(maxsize=20_000)
+def _general_word(word: bytes) -> bytes:
+    return _CHANGING.sub(_replacement, word)  # most words of a text have been in others
 
 
 def _replacement(match: re.Match[bytes]) -> bytes:
-    found = match[0]
-    if found.startswith(b"<"):
-        return b"<>"
-    return b"[]" if found.startswith(b"[") else b"*"
+    return b"[]" if match[0].startswith(b"[") else b"*"

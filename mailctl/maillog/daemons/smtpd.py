@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.service import common, general
-from mailctl.maillog.lines import Row
 from mailctl.maillog.queue import Origin
 from mailctl.maillog.tally import REJECTED, add_count
 
@@ -39,7 +38,7 @@ _LOGIN = re.compile(rb", sasl_method=[^,]*, sasl_username=([^,]*)")
 _CLIENT = re.compile(rb"(?:[^\s[]*\[([^]\s]*)\]|\[([^]\s]*)\]:\d+|(\S*))")
 _REPLY = re.compile(rb"([245]\d\d) (?:([245]\.\d{1,3}\.\d{1,3}) )?(.*)", re.DOTALL)
 _ENHANCED = re.compile(rb"([245]\.\d{1,3}\.\d{1,3}) (.*)", re.DOTALL)
-_TLS = b"TLS connection established from "
+_TLS = re.compile(rb"\w+ TLS connection established from [^ ]*: (\S+ with cipher .*)", re.DOTALL)
 
 
 def smtpd(counting: Counting, queue_id: bytes, text: bytes) -> bool:
@@ -52,7 +51,7 @@ def smtpd(counting: Counting, queue_id: bytes, text: bytes) -> bool:
         return True
     if text.startswith(b"disconnect from "):
         return True
-    if _TLS in text[:80]:
+    if b" TLS connection established from " in text[:80]:
         return tls_inbound(counting, text)
     if text.startswith(b"NOQUEUE: "):
         return action(counting, b"smtpd", text[9:]) or text[9:].startswith(_KNOWN_OF_MESSAGE)
@@ -79,10 +78,10 @@ def client(counting: Counting, queue_id: bytes, text: bytes) -> bool:
 
 def tls_inbound(counting: Counting, text: bytes) -> bool:
     """Counts by what follows the client: protocol, cipher and keys."""
-    protocol = text[text.rfind(b": ") + 2 :]
-    if b" with cipher " not in protocol:
+    match = _TLS.match(text)
+    if match is None:
         return False
-    add_count(counting.tally.tls_inbound, protocol)
+    add_count(counting.tally.tls_inbound, match[1])
     return True
 
 
@@ -142,41 +141,3 @@ def reason(reply: bytes) -> bytes:
     if about := _OBJECT.match(reply):
         reply = reply[about.end() :]
     return reply.partition(b"; ")[0].partition(b", [")[0]
-
-
-def row_of_connect(counting: Counting, row: Row) -> bool:
-    if row[2] or not row[8].startswith(b" from "):
-        return False
-    counting.totals["connections"] += 1
-    return True
-
-
-def row_of_disconnect(counting: Counting, row: Row) -> bool:
-    return not row[2] and row[8].startswith(b" from ")
-
-
-def row_of_client(counting: Counting, row: Row) -> bool:
-    queue_id, rest = row[2], row[8]
-    if not queue_id or not rest.startswith(b"="):
-        return False
-    queue = counting.queue
-    who, _, username = rest.partition(b", sasl_method=PLAIN, sasl_username=")
-    if b"," in who or b"," in username or rest.startswith(queue.own_client):
-        return client(counting, queue_id, rest)
-    queue.take(queue_id, Origin.RECEIVED)
-    if len(who) != len(rest):
-        counting.totals["sasl_logins"] += 1
-        add_count(counting.tally.sasl_users, username)
-    return True
-
-
-def row_of_tls(counting: Counting, row: Row) -> bool:
-    rest = row[8]
-    if row[2] or not rest.startswith(b" TLS connection established from "):
-        return False
-    inbound = counting.tally.tls_inbound
-    protocol = rest[rest.rfind(b": ") + 2 :]
-    if protocol in inbound:
-        inbound[protocol] += 1
-        return True
-    return tls_inbound(counting, rest)

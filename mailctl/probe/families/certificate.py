@@ -14,9 +14,11 @@ from mailctl.probe.check import Attempt, Check, DoubtError, RefutedError
 from mailctl.probe.dialogue import DialogueError, Transcript
 from mailctl.probe.families.tls import ENCRYPTED, open_transports
 
-REMEDY = "renew the certificate; tls.certificate holds it first and then its intermediates, tls.key its key"
+REMEDY = "get a certificate that strangers trust: in tls.certificate, its intermediates after it, its key in tls.key"
 EXPIRES_SOON = 14 * 86400  # seconds
-SMALLEST_KEY = {"rsaEncryption": 2048, "id-ecPublicKey": 256, "ED25519": 256}  # bits
+RSA = "rsaEncryption"
+SMALLEST_KEY = {RSA: 2048, "id-ecPublicKey": 256, "ED25519": 256}  # bits
+SUFFICIENT_RSA = 3072  # bits; shorter ones are to be phased out, NCSC-NL 2025-05 section 3.3.2.1
 _FIELDS = re.compile(r"Signature Algorithm: (\S+)|Public Key Algorithm: (\S+)|Public-Key: \((\d+) bit")
 
 
@@ -65,6 +67,8 @@ def _look_at_key(arena: Arena, transport: Transport, transcript: Transcript) -> 
         raise RefutedError(f"signed with {signature}")
     if int(bits or 0) < SMALLEST_KEY.get(algorithm, 0):
         raise RefutedError(f"{algorithm} with {bits} bits")
+    if algorithm == RSA and int(bits) < SUFFICIENT_RSA:
+        raise DoubtError(f"RSA with {bits} bits is to be phased out; a new certificate can have a key of type ECDSA")
 
 
 def _fetch(arena: Arena, transport: Transport, name: str, context: ssl.SSLContext, transcript: Transcript) -> bytes:

@@ -12,8 +12,9 @@ from mailctl.probe.dialogue import Transcript
 from mailctl.probe.flow import arrivals, hand_over, letter, require_inside, require_mailbox
 from mailctl.probe.subject import NOBODY
 from mailctl.route import AddressClass, Delivery, Mail, RenderedServer, trace
+from mailctl.spec.choices import MailboxKind
 from mailctl.spec.derive import alias_rows, hosts_mail
-from mailctl.spec.model import MailboxKind, Spec
+from mailctl.spec.model import Spec
 from mailctl.target import Target
 
 REMEDY = "`mailctl lab log` shows what became of the message; compare the aliases of the spec"

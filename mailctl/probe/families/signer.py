@@ -6,7 +6,7 @@ Safe on a live server: all that remains are lines of the log about a message cal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -16,16 +16,18 @@ from mailctl.host import LocalHost
 from mailctl.probe.arena import Arena, ServerSide
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
 from mailctl.probe.dialogue import Transcript
-from mailctl.probe.families.signing import REMEDY, verify_signature
+from mailctl.probe.families.signing import OWN_DOMAIN_REMEDY, REMEDY, require_no_signature_of, verify_signature
 from mailctl.probe.flow import letter
 from mailctl.probe.milter import Header
 from mailctl.probe.signer import LOOPBACK, SUBMITTED, ask_signer
-from mailctl.spec.derive import signs
+from mailctl.spec.derive import signs, takes_logins
 from mailctl.spec.model import Spec
 
 ASKED_REMEDY = "run `mailctl apply`: smtpd_milters names the signer with default_action=tempfail, non_smtpd_milters too"
 STRANGER = "192.0.2.77"  # RFC 5737
-SERVICES = ("smtp", "submission", "submissions")
+LOGIN_SERVICES = ("submission", "submissions")
+SERVICES = ("smtp", *LOGIN_SERVICES)
+SENDER_MACRO = "{mail_addr}"
 WAITS = re.compile(r"default_action\s*=\s*tempfail\b")
 
 
@@ -33,6 +35,13 @@ def checks() -> tuple[Check, ...]:
     return (
         Check("signing.signer", "the signer signs each domain, and the key on disk verifies it", REMEDY, _each, True),
         Check("signing.signer-strangers", "the signer signs nothing for strangers", REMEDY, _strangers, True),
+        Check(
+            "signing.signer-own-domain",
+            "the signer goes by the login's envelope sender, not by From",
+            OWN_DOMAIN_REMEDY,
+            _others,
+            True,
+        ),
         Check("signing.asked", "every way in asks the signer, and waits for it", ASKED_REMEDY, _ways_in, True),
     )
 
@@ -49,6 +58,18 @@ def _strangers(arena: Arena) -> Iterator[Attempt]:
     spec, server = _require_signer(arena)
     for domain, _ in signed_domains(spec):
         yield Attempt(domain, partial(_refuse, arena, server, domain))
+
+
+def _others(arena: Arena) -> Iterator[Attempt]:
+    spec, server = _require_signer(arena)
+    domains = [domain for domain, _ in signed_domains(spec)]
+    if len(spec.domains) < 2 or not takes_logins(spec):
+        raise CannotTellError("no login has a signed domain beside its own")
+    for domain in domains:
+        sender = next(f"postmaster@{each}" for each in spec.domains if each != domain)
+        yield Attempt(f"{sender} as {domain}", partial(_pretend, arena, server, sender, domain))
+    for service in LOGIN_SERVICES:
+        yield Attempt(service, partial(_names_sender, server, service))
 
 
 def _ways_in(arena: Arena) -> Iterator[Attempt]:
@@ -72,15 +93,33 @@ def _require_signer(arena: Arena) -> tuple[Spec, ServerSide]:
 def _verify(arena: Arena, server: ServerSide, files: LocalHost, key: DkimKey, transcript: Transcript) -> None:
     message = letter(f"postmaster@{key.domain}", arena.subject.names["victim"]).content
     headers = _ask(arena, server, message, LOOPBACK, SUBMITTED, transcript)
-    added = "".join(f"{name}: {value}\n" for name, value in headers)
-    signed = added.replace("\r\n", "\n").replace("\n", "\r\n").encode() + message
-    verify_signature(signed, key, public_key_record(files, key))
+    verify_signature(_with_headers(headers, message), key, public_key_record(files, key))
 
 
 def _refuse(arena: Arena, server: ServerSide, domain: str, transcript: Transcript) -> None:
     message = letter(f"postmaster@{domain}", arena.subject.names["victim"]).content
     if _ask(arena, server, message, STRANGER, {}, transcript):
         raise RefutedError("a stranger's message was signed in our name")
+
+
+def _pretend(arena: Arena, server: ServerSide, sender: str, domain: str, transcript: Transcript) -> None:
+    message = letter(f"postmaster@{domain}", arena.subject.names["victim"]).content
+    macros = SUBMITTED | {SENDER_MACRO: sender}
+    headers = _ask(arena, server, message, LOOPBACK, macros, transcript)
+    require_no_signature_of(domain, _with_headers(headers, message))
+
+
+def _names_sender(server: ServerSide, service: str, transcript: Transcript) -> None:
+    done = server.run(["postconf", "-Px", f"{service}/inet/milter_mail_macros"])
+    line = " ".join(done.stdout.decode(errors="replace").split())
+    transcript.append(f"-- {line}")
+    if SENDER_MACRO not in line:
+        raise RefutedError(f"{service} does not name the envelope sender to the signer")
+
+
+def _with_headers(headers: Sequence[Header], message: bytes) -> bytes:
+    added = "".join(f"{name}: {value}\n" for name, value in headers)
+    return added.replace("\r\n", "\n").replace("\n", "\r\n").encode() + message
 
 
 def _ask(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 
-from mailctl.dkim.keys import DkimKey, public_key_record
+from mailctl.dkim.keys import DkimKey, public_key_record, signed_domains
+from mailctl.dkim.public_key import KeyAnswer
 from mailctl.dkim.states import current_key
+from mailctl.dkim.verify import Signature, Verdict, verify_message
 from mailctl.host import LocalHost
 from mailctl.probe.arena import Arena
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
@@ -26,11 +29,22 @@ REMEDY = (
     "is OpenDKIM running, and do KeyTable and SigningTable name the domain? `mailctl dns check` tells about the DNS"
 )
 SIGNATURE = b"DKIM-Signature:"
+OWN_DOMAIN_REMEDY = (
+    "run `mailctl apply`: SenderMacro {mail_addr} in opendkim.conf, and milter_mail_macros that name the envelope "
+    "sender to the signer from submission alone"
+)
 
 
 def checks() -> tuple[Check, ...]:
     return (
         Check("signing.leaves-signed", "mail of each signed domain leaves with a valid signature", REMEDY, _own, True),
+        Check(
+            "signing.own-domain",
+            "a login gets no signature of another domain, whatever its From says",
+            OWN_DOMAIN_REMEDY,
+            _others,
+            True,
+        ),
         Check("signing.strangers", "mail of strangers gets no signature of ours", REMEDY, _foreign, True),
     )
 
@@ -47,6 +61,20 @@ def _own(arena: Arena) -> Iterator[Attempt]:
         raise CannotTellError("no signed domain has a login")
     for key in keys:
         yield Attempt(key.domain, partial(_send_and_verify, arena, files, key, logins[key.domain]))
+
+
+def _others(arena: Arena) -> Iterator[Attempt]:
+    spec, _ = require_inside(arena)
+    pairs = [
+        (login, domain)
+        for login in arena.subject.passwords
+        for domain, _ in signed_domains(spec)
+        if login.rpartition("@")[2] != domain and signs(spec)
+    ]
+    if not pairs:
+        raise CannotTellError("no login has a signed domain beside its own")
+    for login, domain in pairs:
+        yield Attempt(f"{login} as {domain}", partial(_pretend, arena, login, domain))
 
 
 def _foreign(arena: Arena) -> Iterator[Attempt]:
@@ -67,29 +95,41 @@ def _send_and_verify(arena: Arena, files: LocalHost, key: DkimKey, login: str, t
     verify_signature(sent_copies(arena, message.token)[0], key, public_key_record(files, key))
 
 
+def _pretend(arena: Arena, login: str, domain: str, transcript: Transcript) -> None:
+    message = letter(login, sink_address(), header_from=f"postmaster@{domain}")
+    reply = hand_over(arena, transcript, message, login=login)
+    if not reply.is_success:
+        return
+    if not arena.wait_until(lambda: bool(sent_copies(arena, message.token))):
+        raise RefutedError("not proved: the message did not leave in time")
+    require_no_signature_of(domain, sent_copies(arena, message.token)[0])
+
+
 def verify_signature(content: bytes, key: DkimKey, record: str) -> None:
-    """Return where the message is signed for the domain of `key` and verifies with `record`, RFC 6376 section 6.
+    """Return where the one signature of the message is that of `key` and verifies with `record`, RFC 6376 section 6.
 
     Raises:
         RefutedError: it is not, or does not.
-        CannotTellError: the library that verifies is not there.
+        UnfitError: the library that verifies is not there.
     """
-    try:
-        import dkim
-    except ModuleNotFoundError as error:
-        raise CannotTellError("dkimpy is not installed: pip install 'mailctl[dkim]'") from error
-
-    verifier = dkim.DKIM(content)
-    if not any(name.lower() == b"dkim-signature" for name, _ in verifier.headers):
+    signatures = _signatures(content, record)
+    if not signatures:
         raise RefutedError("the message left unsigned")
-    try:
-        is_valid = verifier.verify(dnsfunc=lambda name, timeout=5: record.encode())
-    except dkim.DKIMException as error:
-        raise RefutedError(f"the signature is not valid: {error}") from error
-    if not is_valid:
-        raise RefutedError(f"the signature does not match the key {key.path}")
-    if (verifier.domain or b"").decode() != key.domain:
-        raise RefutedError(f"signed for {(verifier.domain or b'').decode()}, not for {key.domain}")
+    signature = signatures[0]
+    if signature.domain != key.domain:
+        raise RefutedError(f"signed for {signature.domain}, not for {key.domain}")
+    if signature.verdict is not Verdict.PASS:
+        raise RefutedError(f"the signature with {key.path} is not valid: {signature.reason}")
+
+
+def require_no_signature_of(domain: str, content: bytes) -> None:
+    """Raises RefutedError where one of the signatures is in the name of `domain`, valid or not."""
+    if domain in {signature.domain for signature in _signatures(content)}:
+        raise RefutedError(f"a login of another domain got a signature of {domain}")
+
+
+def _signatures(content: bytes, record: str = "") -> tuple[Signature, ...]:
+    return verify_message(content, lambda name: KeyAnswer(record), datetime.now(UTC), str).signatures
 
 
 def _forge(arena: Arena, mailbox: str, transcript: Transcript) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from mailctl.spec.model import Relay, RelayPreset, TlsLevel
+from mailctl.spec.choices import RelayPreset, TlsLevel
+from mailctl.spec.model import Relay
 from mailctl.spec.nodes import read_source
 from mailctl.spec.source import read_yaml
-from mailctl.spec.values import NextHop, parse_next_hop
+from mailctl.spec.values.networks import NextHop, parse_next_hop
 
 FOLDER = Path(__file__).parent
 

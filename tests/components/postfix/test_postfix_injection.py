@@ -12,7 +12,7 @@ from mailctl.components.postfix.table import join_addresses
 from mailctl.errors import SpecError
 from mailctl.render import UnsafeValueError
 from mailctl.spec.model import Spec
-from mailctl.spec.values import Secret
+from mailctl.spec.values.secret import Secret
 from mailctl.target import DEBIAN_12
 from mailctl.tree import Tree
 

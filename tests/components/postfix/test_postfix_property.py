@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailctl.components.postfix import routing
+from mailctl.spec.choices import Role
 from mailctl.spec.derive import alias_rows, null_senders, sender_owners, virtual_mailboxes
 from mailctl.spec.load import load_spec
-from mailctl.spec.model import Role, Spec
+from mailctl.spec.model import Spec
 from mailctl.tree import Tree
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import pytest
 from mailctl.components import postfix
 from mailctl.components.postfix import routing
 from mailctl.errors import SpecError
+from mailctl.spec.choices import RelayPreset, TlsLevel
 from mailctl.spec.load import load_spec
-from mailctl.spec.model import RelayPreset, Spec, TlsLevel
+from mailctl.spec.model import Spec
 from mailctl.spec.presets import load_preset
 from mailctl.target import DEBIAN_12
 

@@ -15,6 +15,8 @@ from tests.maillog.cli.programs import LOG_REPORT, MAILCTL, run
 SCRIPT = r"""
 set -e
 mount -t tmpfs tmpfs /var/log
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system
 folder=/var/log/journal/$(cat /etc/machine-id)
 mkdir -p "$folder"
 /lib/systemd/systemd-journal-remote -o "$folder/system.journal" "$1" 2>/dev/null
@@ -77,6 +79,16 @@ def test_the_journal_is_reported_on(in_namespace: Callable[..., subprocess.Compl
     data = json.loads(done.stdout)
     assert data["lines"] == {"total": 6, "parsed": 6, "unparsed": 0}
     assert data["totals"]["delivered"] == 1
+
+
+@pytest.mark.parametrize("command", [[LOG_REPORT, "--json"], [MAILCTL, "log", "trace", "1@a.example"]], ids=str)
+def test_the_journal_is_read_where_the_system_has_no_log_file(
+    command: list[str], in_namespace: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = in_namespace(*command)
+    assert done.returncode == 0, done.stderr
+    assert "r@b.example" in done.stdout
+    assert "this is the journal" in done.stderr
 
 
 def test_a_period_of_the_journal(in_namespace: Callable[..., subprocess.CompletedProcess[str]]) -> None:

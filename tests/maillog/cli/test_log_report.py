@@ -69,8 +69,19 @@ def test_stdin_a_pipe_and_gzip_give_the_same_totals(log: Path, tmp_path: Path) -
 def test_the_systems_log_is_read_where_none_is_named(log: Path, tmp_path: Path) -> None:
     (tmp_path / "var/log").mkdir(parents=True)
     log.rename(tmp_path / "var/log/mail.log")
-    # As in cron and timers, where stdin is /dev/null.
-    assert totals(run("--json", "--root", tmp_path, stdin=None))["delivered"] == 1
+    # A timer's stdin is /dev/null, cron's an empty pipe.
+    for stdin in None, "":
+        assert totals(run("--json", "--root", tmp_path, stdin=stdin))["delivered"] == 1
+
+
+def test_waiting_for_a_pipe_is_explained(tmp_path: Path) -> None:
+    """As over ssh, where nobody types and the pipe stays open."""
+    with subprocess.Popen(
+        [LOG_REPORT, "--root", tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        assert b"standard input" in process.stderr.readline()
+        process.communicate()
 
 
 @pytest.mark.parametrize("name", ["missing.log", "."])

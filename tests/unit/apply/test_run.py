@@ -252,7 +252,7 @@ def test_everything_the_machine_lacks_is_named_before_anything_is_written(
     with pytest.raises(UnfitError) as failure:
         server.apply(SPEC)
     messages = [problem.message for problem in failure.value.problems]
-    assert messages[:2] == ["the program 'postfix' is not installed", "this machine has no user 'vmail'"]
+    assert messages[:2] == ["the program 'postfix' is not installed", "there is no user 'vmail'"]
     assert messages[2] == "it has no table type 'pcre'"
     assert "1 MB are free" in messages[3]
     assert failure.value.problems[0].hint == "apt-get install postfix"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mailctl.errors import ExitCode
+from mailctl.spec.choices import Role
 from mailctl.spec.load import load_spec
-from mailctl.spec.model import Role
 
 
 def run(*arguments: str, cwd: Path, answers: str = "") -> subprocess.CompletedProcess[str]:

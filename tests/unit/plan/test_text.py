@@ -47,6 +47,15 @@ def test_a_secret_is_in_no_plan(server: Server) -> None:
     assert "(secret: 2 rows changed, not shown)" in shown
 
 
+def test_a_file_that_somebody_else_wrote_is_not_shown_as_a_diff_of_everything(server: Server) -> None:
+    server.host.put("/etc/postfix/main.cf", "".join(f"local_setting_{number} = yes\n" for number in range(46)))
+    plan = server.plan(SPEC)
+    heading = next(line for line in render_text(plan).splitlines() if "main.cf" in line)
+    assert heading.startswith("~ /etc/postfix/main.cf  (rewritten: 46 lines → ")
+    assert "-local_setting_1 = yes" not in render_text(plan)
+    assert "-local_setting_1 = yes" in render_text(plan, verbose=True)
+
+
 def test_escape_sequences_of_a_foreign_file_stay_harmless(server: Server) -> None:
     server.host.put("/etc/postfix/main.cf", "# \x1b]0;owned\x07 \u202e\n")
     text = render_text(server.plan(SPEC))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mailctl.errors import ExitCode, Origin, Severity, SpecError, UsageError
+from mailctl.spec.choices import Role
 from mailctl.spec.find import find_spec
 from mailctl.spec.load import load_spec, problems
-from mailctl.spec.model import Role
 
 HASH = "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
 # Fifty, and a line that says there are more.
