@@ -9,7 +9,6 @@ python -m bench --quick    without the 100,000 addresses
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.arguments import parser
 from bench.specs import write_spec
 from mailctl.host import LocalHost
 from mailctl.lab.lifecycle import bring_down, start_lab
@@ -46,9 +46,9 @@ class Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="without the 100,000 addresses")
-    sizes = SIZES[:-1] if parser.parse_args().quick else SIZES
+    known = parser("bench", __doc__)
+    known.add_argument("--quick", action="store_true", help="without the 100,000 addresses")
+    sizes = SIZES[:-1] if known.parse_args().quick else SIZES
     report("mailctl --help", median(python_module("mailctl", "--help"), times=10), HELP_BUDGET)
     if os.geteuid() != 0:
         print("skip: plans and applies run in a lab, which needs root")

@@ -1,7 +1,7 @@
 """A full text report of one log by log-report, pflogsumm and logwatch, in the same run on the same file.
 
 python -m bench.maillog [LINES]     both forms of stamps, then what each kind of line costs
-python -m bench.maillog --growth    log-report alone up to ten million lines: time and memory
+python -m bench.maillog --growth    log-report alone up to ten million lines, no two alike: time, memory of a process
 
 Other work on the machine slows everybody down: the ratio of processor seconds is the steadier one, that of wall seconds
 is what a person waits for, and needs two idle processors.
@@ -9,7 +9,6 @@ is what a person waits for, and needs two idle processors.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import re
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from bench.arguments import parser
 from bench.maillog_sample import lines
 from mailctl.maillog.count import Counting
 
@@ -52,10 +52,10 @@ class Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.maillog", description=__doc__)
-    parser.add_argument("lines", type=int, nargs="?", default=1_000_000)
-    parser.add_argument("--growth", action="store_true", help="log-report alone, up to ten million lines")
-    arguments = parser.parse_args()
+    known = parser("bench.maillog", __doc__)
+    known.add_argument("lines", type=int, nargs="?", default=1_000_000)
+    known.add_argument("--growth", action="store_true", help="log-report alone, up to ten million lines")
+    arguments = known.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "mail.log")
         if arguments.growth:
@@ -79,7 +79,11 @@ def growth(log: Path) -> None:
     for count in SIZES:
         write(log, count)
         done = run([*OURS, str(log)])
-        print(f"{count:>10,} lines: {done.wall:6.2f} s, {done.wall / count * 1e6:5.2f} µs a line, {done.memory} MiB")
+        print(
+            f"{count:>10,} lines: {done.wall:6.2f} s, {done.cpu:6.2f} s of processors, "
+            f"{done.cpu / count * 1e6:5.2f} µs of them a line, {done.memory} MiB",
+            flush=True,
+        )
 
 
 def compare(log: Path) -> None:

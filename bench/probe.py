@@ -9,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from bench.arguments import parser
 from mailctl.host import LocalHost
 from mailctl.lab.lifecycle import bring_down, serve, start_lab
 from mailctl.probe import probe_sandbox, select_checks
@@ -37,6 +38,7 @@ domains:
 
 
 def main() -> None:
+    parser("bench.probe", __doc__).parse_args()
     host, name = LocalHost(), f"bench-probe-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="mailctl-bench.") as folder:
         spec_file = Path(folder) / "mail.yml"

@@ -23,7 +23,9 @@ MESSAGE = 1 << 90
 TOTAL_NAMES = tuple(field.name for field in fields(Totals))
 RECEIVED, DELIVERED, DEFERRED, BOUNCED, REJECTED = range(5)  # places in the list of an hour
 ELSEWHERE = b"-"
-"""The key in `routes` of every delivery that is not by smtp(8)."""
+"""The key in `routes` of every delivery that is not by smtp(8) to another host."""
+NO_TLS = b"none"
+"""What `tls=` of a delivery says where there was none, since Postfix 3.11."""
 UNRESOLVED = b"?"
 """Begins a level that only the tally before this one knows; the host's name follows."""
 _OTHERS = OTHERS.encode()

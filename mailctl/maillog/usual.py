@@ -36,7 +36,7 @@ _USUAL = rb"""
     (?=\n)
   | (?:(s)mtp|lmtp|local|virtual|pipe) %(pid)s
     (?: (%(queue_id)s):[ ]to=<(%(address)s)>,[ ] (?:orig_to=<%(address)s>,[ ]|) relay=([^,\n\0]{0,500}+),[ ]
-        (?:conn_use=[0-9]++,[ ]|) delay=([0-9.]++),[ ] (?:delays=[0-9./]++,[ ]|) (?:tls=[^,\n\0]*+,[ ]|)
+        (?:conn_use=[0-9]++,[ ]|) delay=([0-9.]++),[ ] (?:delays=[0-9./]++,[ ]|) (?:tls=([^,\n\0]*+),[ ]|)
         dsn=([0-9][.][0-9]++[.][0-9]++),[ ] status=sent[ ] (?=[(]) (?![(]forwarded[ ]as[ ])
       | ([A-Z][a-z]++)[ ]%(tls)s[ ]to[ ]([^ \n]*):[ ](?=%(protocol)s) )
 """
@@ -53,7 +53,8 @@ _PROGRAM = rb"[^ \t\r\n[/]++/(?:[^ \t\r\n[/]++/|)"
 Row = tuple[bytes, ...]
 """Host; of smtpd: whether a client connected, queue id and client, whether TLS was established; of qmgr: queue id,
 sender and size, or whether it was removed; of who delivers: whether it is smtp(8), queue id, recipient, relay, delay,
-dsn, or trust and relay of TLS; what follows these. Empty: not there. A line that is not usual is all in the last place.
+policy of TLS, dsn, or trust and relay of TLS; what follows these. Empty: not there. A line that is not usual is all in
+the last place.
 """
 
 
@@ -83,7 +84,7 @@ def count_rows(counting: Counting, rows: list[Row]) -> None:
     connections = received = removed = sent = 0
     # fmt: off
     for (line_host, connected, taken, client, secured, managed, sender, size, is_removed,
-         by_smtp, delivered, to, relay, delay, dsn, trust, tls_relay, rest) in rows:
+         by_smtp, delivered, to, relay, delay, tls, dsn, trust, tls_relay, rest) in rows:
         # fmt: on
         if not line_host:
             counting.count_line(rest)
@@ -123,14 +124,14 @@ def count_rows(counting: Counting, rows: list[Row]) -> None:
         elif delivered:
             mail = mails.get(delivered)
             if mail is None or mail.deferred is not None:
-                delivery.delivered(counting, bool(by_smtp), delivered, to, relay, delay, dsn, rest)
+                delivery.delivered(counting, bool(by_smtp), delivered, to, relay, delay, tls, dsn, rest)
                 continue
             if b"queued as " in rest:
                 delivery.link_hop(counting, rest)
             sent += 1
             total = mail.size
             recipients[to] = recipients.get(to, 0) + total
-            level = here.levels.get(relay, here.no_level) if by_smtp else ELSEWHERE
+            level = delivery.level_of(here, relay, tls) if by_smtp else ELSEWHERE
             route = (level, dsn, to[to.rfind(b"@") + 1 :], relay, delay)
             routes[route] = routes.get(route, 0) + total
         elif secured:

@@ -57,6 +57,8 @@ ODD = [
     b"smtp[1]: 4F0A1B2C: to=<b@b>, relay=r, delay=1, delays=1/0/0/0, dsn=4.0.0, status=unheard-of (x)",
     b"smtp[1]: 4F0A1B2C: to=<b@b>, relay=r, delay=1, delays=1/0/0/0, dsn=4.0.0, status=deferred (status=sent (250 Ok)",
     b"smtp[1]: Trusted TLS connection established to r[192.0.2.7]:25: TLSv1.3 with cipher X (256/256 bits)",
+    b"smtp[1]: 4F0A1B2C: to=<b@b>, relay=r, delay=1, delays=1/0/0/0, tls=none, dsn=2.0.0, status=sent (250 Ok)",
+    b"smtp[1]: 4F0A1B2C: to=<b@b>, relay=r, delay=1, delays=1/0/0/0, tls=dane, dsn=2.0.0, status=sent (250 Ok)",
     b"smtp[1]: Trusted TLS connection established to r[192.0.2.7]:25: nonsense",
     b"smtp[1]: 4F0A1B2C: Trusted TLS connection established to r[192.0.2.7]:25: TLSv1.3 with cipher X (256/256 bits)",
 ]
@@ -65,7 +67,7 @@ odd_lines = st.builds(lambda start, line: start + line, st.sampled_from((BEFORE,
 
 def from_text(lines: Iterable[bytes]) -> Report:
     """What the handlers count, which are given every line."""
-    with mock.patch.object(count, "rows_of", lambda block: [(b"",) * 17 + (line,) for line in block.split(b"\n")[:-1]]):
+    with mock.patch.object(count, "rows_of", lambda block: [(b"",) * 18 + (line,) for line in block.split(b"\n")[:-1]]):
         return summarise(lines)
 
 

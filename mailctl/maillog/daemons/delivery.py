@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.service import common, general
-from mailctl.maillog.queue import Mail
-from mailctl.maillog.tally import BOUNCED, DEFERRED, DELIVERED, ELSEWHERE, add_count, domain_of
+from mailctl.maillog.queue import Mail, Queue
+from mailctl.maillog.tally import BOUNCED, DEFERRED, DELIVERED, ELSEWHERE, NO_TLS, add_count, domain_of
 
 if TYPE_CHECKING:
     from mailctl.maillog.count import Counting, Handler
@@ -21,7 +21,8 @@ _DELIVERY = re.compile(
     + rb", (?:orig_to="
     + _ADDRESS
     + rb", )?relay=([^,]*), (?:conn_use=\d+, )?delay=([\d.]+), (?:delays=[\d./]+, )?"
-    rb"(?:[a-z_]+=[^,]*, )*?dsn=(\d\.\d+\.\d+), (?:[a-z_]+=[^,]*, )*?status=([\w-]+)",
+    rb"(?:tls=([^,]*), )?(?:[a-z_]+=[^,]*, )*?dsn=(?P<dsn>\d\.\d+\.\d+), "
+    rb"(?:[a-z_]+=[^,]*, )*?status=(?P<status>[\w-]+)",
     re.DOTALL,
 )
 _QUEUED_AS = re.compile(rb"queued as (\w{6,})")
@@ -87,15 +88,15 @@ def delivery(counting: Counting, handler: Handler, queue_id: bytes, text: bytes)
     match = _DELIVERY.match(text)
     if match is None:
         return text.startswith(_KNOWN) or common(counting, handler, queue_id, text)
-    if match[6] == b"sent":
+    if match["status"] == b"sent":
         # Which message a delivery leads to does not depend on what is known of this one.
         if forwarded := _FORWARDED_AS.match(text, match.end()):
             counting.totals["forwarded"] += 1
-            add_count(counting.tally.dsn, match[5])
+            add_count(counting.tally.dsn, match["dsn"])
             counting.link_made_here(forwarded[1])
             return True
         link_hop(counting, text[match.end() :])
-    elif match[6] not in _STATUSES:
+    elif match["status"] not in _STATUSES:
         return False
     return attempt(counting, handler is smtp, queue_id, text, match)
 
@@ -113,9 +114,10 @@ def attempt(counting: Counting, by_smtp: bool, queue_id: bytes, text: bytes, mat
         mail = counting.find(late_smtp if by_smtp else late_local, queue_id, text)
         if mail is None:
             return True
-    to, _, relay, delay, dsn, status = match.groups()
+    to, _, relay, delay, tls, dsn, status = match.groups()
     if status == b"sent":
-        sent(counting, mail, by_smtp, to, relay, delay, dsn)
+        level = level_of(counting.queue, relay, tls) if by_smtp else ELSEWHERE
+        sent(counting, mail, level, to, relay, delay, dsn)
         return True
     add_count(counting.tally.dsn, dsn)
     if status in _FAILURES:
@@ -133,18 +135,26 @@ def late_local(counting: Counting, queue_id: bytes, text: bytes) -> bool:
     return match is not None and attempt(counting, False, queue_id, text, match)
 
 
-def sent(counting: Counting, mail: Mail, by_smtp: bool, to: bytes, relay: bytes, delay: bytes, dsn: bytes) -> None:
-    # Calls no helpers: counting spends a good part of its time in these lines.
+def level_of(queue: Queue, relay: bytes, tls: bytes | None) -> bytes:
+    """The trust of TLS of a delivery by smtp(8); empty without TLS, ELSEWHERE where it did not leave this host."""
+    if is_here(relay):
+        return ELSEWHERE
+    return b"" if tls == NO_TLS else queue.levels.get(relay, queue.no_level)
+
+
+def is_here(relay: bytes) -> bool:
+    """A content filter, as a rule: `localhost[127.0.0.1]:10024`."""
+    return relay.partition(b"[")[2].startswith((b"127.", b"::1]"))
+
+
+def sent(counting: Counting, mail: Mail, level: bytes, to: bytes, relay: bytes, delay: bytes, dsn: bytes) -> None:
     counting.hour_counts[DELIVERED] += 1
-    tally, queue, size = counting.tally, counting.queue, mail.size
-    recipients = tally.recipients
-    recipients[to] = recipients.get(to, 0) + size
+    tally = counting.tally
+    add_count(tally.recipients, to, mail.size)
     domain = to[to.rfind(b"@") + 1 :]
-    routes = tally.routes
-    level = queue.levels.get(relay, queue.no_level) if by_smtp else ELSEWHERE
     route = (level, dsn, domain, relay, delay)
-    routes[route] = routes.get(route, 0) + size
-    if mail.deferred is not None and by_smtp and to in mail.deferred:
+    tally.routes[route] = tally.routes.get(route, 0) + mail.size
+    if mail.deferred is not None and level != ELSEWHERE and to in mail.deferred:
         add_count(tally.remote_retried, domain.lower())
 
 
@@ -180,7 +190,7 @@ def failed(
 ) -> None:
     reason = cause(words)
     add_count(sums, reason)
-    if by_smtp:
+    if by_smtp and not is_here(relay):
         add_count(counting.tally.remote_failures, b"\0".join((domain_of(to), status, reason)))
         add_count(counting.tally.failing_senders, mail.sender)
         add_count(counting.tally.failing_relays, relay)
@@ -208,8 +218,17 @@ _STATUSES = {b"deliverable", b"undeliverable", *_FAILURES}
 
 
 def delivered(
-    counting: Counting, by_smtp: bool, queue_id: bytes, to: bytes, relay: bytes, delay: bytes, dsn: bytes, reply: bytes
+    counting: Counting,
+    by_smtp: bool,
+    queue_id: bytes,
+    to: bytes,
+    relay: bytes,
+    delay: bytes,
+    tls: bytes,
+    dsn: bytes,
+    reply: bytes,
 ) -> bool:
     """A delivery with status=sent, from the parts of its line."""
-    text = b"to=<%s>, relay=%s, delay=%s, dsn=%s, status=sent %s" % (to, relay, delay, dsn, reply)
+    between = b"tls=%s, " % tls if tls else b""
+    text = b"to=<%s>, relay=%s, delay=%s, %sdsn=%s, status=sent %s" % (to, relay, delay, between, dsn, reply)
     return delivery(counting, smtp if by_smtp else local, queue_id, text)

@@ -29,7 +29,13 @@ class Life:
 
     @property
     def is_over(self) -> bool:
-        return any(step.kind is Kind.REMOVED for step in self.steps)
+        return any(step.kind is Kind.REMOVED or _is_dropped(step) for step in self.steps)
+
+    @property
+    def requeued_from(self) -> str:
+        """The id that the message had before postsuper(1) gave it this one."""
+        began = self.steps[0]
+        return began.fields.get("original_id", "") if began.line.daemon == "pickup" else ""
 
     def value(self, name: str) -> str:
         """The first non-empty field of that name, such as `sender` or `message_id`."""
@@ -38,6 +44,11 @@ class Life:
     @property
     def links(self) -> tuple[str, ...]:
         return tuple(link for step in self.steps for link in step.links)
+
+
+def _is_dropped(step: Step) -> bool:
+    """cleanup(8) refuses whole messages, when all of one has come; what smtpd(8) refuses is one recipient."""
+    return step.kind is Kind.REFUSED and step.line.daemon == "cleanup"
 
 
 def lives_of(steps: Iterable[Step]) -> list[Life]:

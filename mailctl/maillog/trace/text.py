@@ -15,6 +15,7 @@ from mailctl.maillog.trace.steps import EXPLAINED, STAGES, Kind, Step
 NARROWEST = 40
 """Columns for what a step says, however narrow the screen."""
 
+ADVICE = "→ "
 RED, YELLOW, GREEN = "\x1b[31m", "\x1b[33m", "\x1b[32m"
 COLORS = {
     Kind.DELIVERED: GREEN,
@@ -32,17 +33,23 @@ def render(found: Trace, width: int, color: bool = False) -> str:
     lines: list[str] = []
     if found.omitted:
         lines += [f"the latest of {numbers.count(found.omitted + len(found.lives))} messages; -n shows more", ""]
+    requeued = {(life.host, life.requeued_from): life.queue_id for life in found.lives}
     for life in found.lives:
-        lines += [*_life(life, width, color), ""]
+        goes_on_as = requeued.get((life.host, life.queue_id), "")
+        lines += [*_life(life, goes_on_as, width, color), ""]
     return "\n".join(lines).rstrip("\n")
 
 
-def _life(life: Life, width: int, color: bool) -> Iterator[str]:
+def _life(life: Life, goes_on_as: str, width: int, color: bool) -> Iterator[str]:
     if life.queue_id:
         yield _painted(BOLD, _heading(life), color)
     for step in life.steps:
         yield from _step(step, width, color)
-    if life.queue_id and not life.is_over:
+    if not life.queue_id or life.is_over:
+        return
+    if goes_on_as:
+        yield _painted(DIM, f"  put into the queue again by postsuper, as {printable(goes_on_as)}", color)
+    else:
         yield _painted(DIM, "  still in the queue where this log ends, or its end is in a later one", color)
 
 
@@ -55,7 +62,8 @@ def _step(step: Step, width: int, color: bool) -> Iterator[str]:
     indent = " " * min(before, width // 3)
     yield from (f"{indent}{line}" for line in others)
     for note in _notes(step):
-        yield from textwrap.wrap(printable(note), width, initial_indent=indent, subsequent_indent=indent)
+        hanging = indent + "  " if note.startswith((ADVICE, "  ")) else indent
+        yield from textwrap.wrap(printable(note), width, initial_indent=indent, subsequent_indent=hanging)
 
 
 def _heading(life: Life) -> str:
@@ -124,7 +132,7 @@ def _notes(step: Step) -> Iterator[str]:
     if step.kind in EXPLAINED and reply:
         found = explain(reply)
         if found.cause.name != "unknown":
-            yield f"→ {found.meaning}"
+            yield f"{ADVICE}{found.meaning}"
             yield f"  {found.next_step}"
 
 
