@@ -85,7 +85,7 @@ def apply(
     spec = session.load_spec()
     spec_text = session.find_spec().read_bytes()
     if not check:
-        session.require_trusted(spec_files(spec))
+        session.require_trusted([*spec_files(spec), *([saved] if saved else [])])
         recover(host, target, session.say)
     found = make_plan(spec, target, host)
     if wanted is not None:

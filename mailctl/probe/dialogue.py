@@ -15,9 +15,9 @@ from typing import Self
 from mailctl.errors import printable
 
 CRLF = b"\r\n"
-LARGEST_REPLY = 65536
+LARGEST_REPLY, MOST_LINES = 65536, 256  # bytes, and lines
 Transcript = list[str]
-_REPLY_LINE = re.compile(rb"(\d{3})([ -]?)(.*)", re.DOTALL)
+_REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?", re.DOTALL)
 
 
 class DialogueError(Exception):
@@ -54,12 +54,12 @@ class Endpoint:
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How long to wait: `reply` seconds for one answer, and none of it after `deadline` (time.monotonic)."""
 
-    def __init__(self, reply: float, deadline: float) -> None:
-        self.reply = reply
-        self.deadline = deadline
+    reply: float
+    deadline: float
 
     def left(self) -> float:
         """Seconds to wait for the next answer.
@@ -67,29 +67,38 @@ class Patience:
         Raises:
             DialogueError: there are none left.
         """
-        left = min(self.reply, self.deadline - time.monotonic())
-        if left <= 0:
-            raise DialogueError("no time is left for an answer")
-        return left
+        return seconds_until(min(time.monotonic() + self.reply, self.deadline))
+
+
+def seconds_until(moment: float) -> float:
+    """How long it is until then.
+
+    Raises:
+        DialogueError: it has passed.
+    """
+    left = moment - time.monotonic()
+    if left <= 0:
+        raise DialogueError("no answer in time")
+    return left
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Bytes as they are, and no longer a wait for them than in a dialogue.
+    """Bytes as they are, until a moment of time.monotonic.
 
     Both raise OSError where the connection fails, and DialogueError where no time is left.
     """
 
     _socket: socket.socket
-    _patience: Patience
+    _until: float
 
     def send(self, data: bytes) -> None:
-        self._socket.settimeout(self._patience.left())
+        self._socket.settimeout(seconds_until(self._until))
         self._socket.sendall(data)
 
     def receive(self, size: int) -> bytes:
         """At most `size` bytes; none at the end."""
-        self._socket.settimeout(self._patience.left())
+        self._socket.settimeout(seconds_until(self._until))
         return self._socket.recv(size)
 
 
@@ -116,8 +125,8 @@ class Dialogue:
 
     @property
     def connection(self) -> Connection:
-        """For handshakes that are made by hand; nothing may be unread."""
-        return Connection(self._socket, self._patience)
+        """For one exchange that is made by hand, as long as one answer may take; nothing may be unread."""
+        return Connection(self._socket, time.monotonic() + self._patience.left())
 
     @property
     def own_address(self) -> str:
@@ -128,7 +137,7 @@ class Dialogue:
         """Send `data` as it is, in one segment; the transcript shows `shown_as` in its place where that is given."""
         line = data.removesuffix(CRLF)
         self.lines.append(f"-> {shown_as or printable(_text(line))}")
-        self._guard(lambda: self._socket.sendall(data))
+        self._guard(lambda: self._socket.sendall(data), self._patience.left())
 
     def command(self, line: str, shown_as: str = "") -> Reply:
         """Send one line and wait for its reply."""
@@ -136,21 +145,25 @@ class Dialogue:
         return self.reply()
 
     def reply(self) -> Reply:
-        """The next reply, however many lines it has.
+        """The next reply, however many lines it has; it is whole in time, or it does not count.
 
         Raises:
             DialogueError: none came in time, or what came is no reply.
         """
+        until = time.monotonic() + self._patience.left()
         texts: list[str] = []
-        size = 0
-        while size < LARGEST_REPLY:
-            line = self._line()
+        size, code = 0, b""
+        while size < LARGEST_REPLY and len(texts) < MOST_LINES:
+            line = self._line(until)
             size += len(line)
             match = _REPLY_LINE.fullmatch(line)
             if match is None:
                 raise DialogueError(f"no SMTP reply: {printable(_text(line[:80]))!r}")
-            texts.append(_text(match[3]))
+            texts.append(_text(match[3] or b""))
             self.lines.append(f"<- {printable(_text(line))}")
+            code = code or match[1]
+            if match[1] != code:
+                raise DialogueError(f"one reply with two codes, {code.decode()} and {match[1].decode()}")
             if match[2] != b"-":
                 return Reply(int(match[1]), "\n".join(texts))
         raise DialogueError("a reply without an end")
@@ -180,11 +193,11 @@ class Dialogue:
         where = (self.endpoint.address, self.endpoint.port)
         return socket.create_connection(where, self._patience.left(), source_address=source)
 
-    def _line(self) -> bytes:
+    def _line(self, until: float) -> bytes:
         while b"\n" not in self._unread:
             if len(self._unread) > LARGEST_REPLY:
                 raise DialogueError("a reply without an end")
-            self._guard(self._receive)
+            self._guard(self._receive, seconds_until(until))
         line, _, self._unread = self._unread.partition(b"\n")
         return line.removesuffix(b"\r")
 
@@ -194,8 +207,8 @@ class Dialogue:
             raise DialogueError("the server hung up")
         self._unread += chunk
 
-    def _guard(self, work: Callable[[], object]) -> None:
-        self._socket.settimeout(self._patience.left())
+    def _guard(self, work: Callable[[], object], timeout: float) -> None:
+        self._socket.settimeout(timeout)
         try:
             work()
         except OSError as error:

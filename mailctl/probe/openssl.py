@@ -11,6 +11,7 @@ from mailctl.host import LocalHost
 from mailctl.probe.arena import Arena, Transport
 from mailctl.probe.check import CannotTellError
 
+MOST_SAID = 2**20  # bytes of output, whatever the server sends; prlimit(1)
 # Asked while the greeting is on its way, the server would answer with that instead.
 _GREETED = re.compile(rb"^(?:220|250|\* OK) ", re.MULTILINE)
 
@@ -30,7 +31,10 @@ def converse(arena: Arena, transport: Transport, version: str, line: bytes) -> b
     """
     endpoint = arena.vantage.endpoint(transport.port, arena.families[0])
     starttls = ("-starttls", "smtp") if transport.starts_tls else ()
-    argv = ("openssl", "s_client", version, "-crlf", *starttls, "-connect", f"{endpoint.address}:{endpoint.port}")
+    argv = (
+        *("prlimit", f"--fsize={MOST_SAID}", "openssl", "s_client", version, "-crlf"),
+        *(*starttls, "-connect", f"{endpoint.address}:{endpoint.port}"),
+    )
     reading, writing = os.pipe()
     with TemporaryFile() as output, open(writing, "wb", buffering=0) as stdin:
         process = LocalHost().spawn(argv, stdin=reading, stdout=output.fileno(), stderr=output.fileno())
@@ -48,4 +52,4 @@ def converse(arena: Arena, transport: Transport, version: str, line: bytes) -> b
 
 
 def _content(file: BinaryIO) -> bytes:
-    return os.pread(file.fileno(), 2**20, 0)
+    return os.pread(file.fileno(), MOST_SAID, 0)

@@ -35,6 +35,8 @@ MISSING = {
     "owner_tag": "the spec has no login",
     "neighbour_tag": "no domain has a second login",
     "neighbour_upper": "no domain has a second login",
+    "neighbour_local": "no domain has a second login",
+    "neighbour_domain": "no domain has a second login",
     "owner": "the spec has no login",
     "owner_alias": "no alias or send_as belongs to a login",
     "shared_alias": "no alias is shared by two logins",
@@ -71,11 +73,11 @@ def choose_subject(
 def _spellings(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Other ways to write the same people."""
     yield "hostname_full_width", "".join(_full_width(character) for character in names["hostname"])
-    yield "victim_local", names["victim"].rpartition("@")[0]
-    yield "victim_domain", _domain(names["victim"])
     for name in ("victim", "owner", "neighbour"):
         if address := names.get(name):
             localpart, _, domain = address.rpartition("@")
+            yield f"{name}_local", localpart
+            yield f"{name}_domain", domain
             yield f"{name}_upper", address.upper()
             yield f"{name}_tag", f"{localpart}+probe@{domain}"
 
@@ -146,7 +148,6 @@ def _senders(spec: Spec, login: str) -> Iterator[tuple[str, str]]:
 
 def _best_owner(users: list[str], owners: Mapping[str, tuple[str, ...]]) -> str:
     """The login that shares an alias with others and owns another alone, or as much of that as there is."""
-
     shared = {user for own in owners.values() if len(own) > 1 for user in own}
     aliased = {own[0] for address, own in owners.items() if len(own) == 1 and address != own[0]}
     return max(users, key=lambda user: 2 * (user in shared) + (user in aliased))

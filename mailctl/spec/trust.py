@@ -42,8 +42,11 @@ def spec_files(spec: Spec) -> Iterator[Path]:
 def untrusted(files: Iterable[Path], users: frozenset[int]) -> list[Problem]:
     """A problem for each file or folder on the way that somebody else than `users` owns or can write."""
     trust = _Trust(users)
-    steps = dict.fromkeys(step for file in files for step in trust.way(Path(os.path.abspath(file))))  # noqa: PTH100
-    return [problem for step in steps for problem in trust.problems(step)]
+    # Not normalised: `link/..` is where the link leads.
+    ways = {file: tuple(trust.way(file.absolute())) for file in files}
+    steps = dict.fromkeys(step for way in ways.values() for step in way)
+    found = [problem for step in steps for problem in trust.problems(step)]
+    return found + [_elsewhere(file) for file, way in ways.items() if not (found or _is_same(file, way[-1]))]
 
 
 class _Trust:
@@ -89,6 +92,18 @@ class _Trust:
         names = {each.pw_name for each in pwd.getpwall() if each.pw_uid in self._users}
         members = {each.pw_name for each in pwd.getpwall() if each.pw_gid == gid}
         return members | set(_members(gid)) <= names
+
+
+def _is_same(file: Path, end: Path) -> bool:
+    """Whether what is opened as `file` is where its links lead; those in /proc may lead into another file system."""
+    try:
+        return os.path.samestat(file.stat(), end.lstat())
+    except OSError:
+        return False
+
+
+def _elsewhere(file: Path) -> Problem:
+    return Problem(Origin(str(file)), "", "leads elsewhere than its links say", "name the file by its own path")
 
 
 def _follow(folder: Path, parts: list[str]) -> Iterator[Path]:

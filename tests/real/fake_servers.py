@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mailctl.sandbox import Sandbox
 
 Talk = Callable[[socket.socket], None]
 WRAPPED = (465, 993)
+SILENCE = 3.0  # seconds
 STARTTLS = 587, 25
 # RFC 5246 section 7.4.1.3: TLS 1.2, a random number, no session, AES128-GCM-SHA256, and compression by DEFLATE.
 SERVER_HELLO = struct.pack("!H32sBHB", 0x0303, bytes(32), 0, 0x009C, 1)
@@ -77,11 +79,37 @@ def only_greet(connection: socket.socket) -> None:
     connection.sendall(GREETING)
 
 
-def drip(connection: socket.socket) -> None:
-    """A greeting that never ends, a byte at a time: no wait for a single one is long."""
+def drip(text: bytes, connection: socket.socket) -> None:
+    """Bytes one at a time, time and again: no wait for a single one is long."""
     while True:
-        connection.sendall(b"220-")
-        time.sleep(0.1)
+        for position in range(len(text)):
+            connection.sendall(text[position : position + 1])
+            time.sleep(0.1)
+
+
+def flood(text: bytes, connection: socket.socket) -> None:
+    """As many bytes as the client takes, a gigabyte at most."""
+    block = text * (2**16 // len(text))
+    for _ in range(2**30 // len(block)):
+        connection.sendall(block)
+
+
+def answer(replies: dict[bytes, bytes], connection: socket.socket) -> None:
+    """Greets, and answers each command by its verb; where nothing is to be answered it hangs up."""
+    connection.sendall(GREETING)
+    while data := connection.recv(4096):
+        reply = replies.get(data[:4].upper(), replies.get(b""))
+        if reply is None:
+            connection.shutdown(socket.SHUT_RDWR)
+            return
+        connection.sendall(reply)
+
+
+def greet_and(talk: Talk, connection: socket.socket) -> None:
+    """Greets, and begins to talk at the first command."""
+    connection.sendall(GREETING)
+    connection.recv(4096)
+    talk(connection)
 
 
 def obey_everybody(certificate: Path, connection: socket.socket) -> None:
@@ -89,6 +117,7 @@ def obey_everybody(certificate: Path, connection: socket.socket) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     if connection.getsockname()[1] in WRAPPED:
+        connection.shutdown(socket.SHUT_RDWR)
         return
     connection.sendall(GREETING)
     unread = b""
@@ -118,6 +147,8 @@ def compress(certificate: Path, connection: socket.socket) -> None:
 def offer_early_data(certificate: Path, connection: socket.socket) -> None:
     """On port 465 a proxy whose tickets let a client begin before the handshake, by openssl s_server(1)."""
     if connection.getsockname()[1] != 465:
+        connection.sendall(GREETING)
+        connection.shutdown(socket.SHUT_RDWR)
         return
     with tempfile.TemporaryDirectory() as folder:
         place = f"{folder}/socket"
@@ -138,15 +169,52 @@ def offer_early_data(certificate: Path, connection: socket.socket) -> None:
 
 
 def _splice(one: socket.socket, other: socket.socket) -> None:
-    """Hand on what either says until one of them has ended."""
+    """Hand on what either says until one of them has ended, or both are silent."""
     ends = {one: other, other: one}
-    while True:
-        for ready in select.select(list(ends), [], [])[0]:
+    while found := select.select(list(ends), [], [], SILENCE)[0]:
+        for ready in found:
             data = ready.recv(4096)
             if not data:
                 return
             ends[ready].sendall(data)
 
+
+@dataclass(frozen=True)
+class Hostile:
+    """A server on every port, and what is said of it: which check fails, and why."""
+
+    talk: Talk
+    check: str
+    says: str
+
+
+EHLO = {b"EHLO": b"250 broken\r\n"}
+HOSTILE = {
+    "says nothing": Hostile(say_nothing, "reach.ports", "no answer in time"),
+    "greets and says nothing": Hostile(only_greet, "relay.stranger", "no answer in time"),
+    "drips its greeting": Hostile(partial(drip, b"220-"), "reach.ports", "no answer in time"),
+    "drips lines of a greeting": Hostile(partial(drip, b"220-a\r\n"), "reach.ports", "no answer in time"),
+    "drips its answers": Hostile(partial(greet_and, partial(drip, b"250-")), "relay.stranger", "no answer in time"),
+    "floods a line": Hostile(partial(flood, b"220-x"), "reach.ports", "a reply without an end"),
+    "floods lines": Hostile(partial(flood, b"220-x\r\n"), "reach.ports", "a reply without an end"),
+    "floods answers": Hostile(
+        partial(greet_and, partial(flood, b"250-x\r\n")), "relay.stranger", "a reply without an end"
+    ),
+    "greets with another code": Hostile(lambda each: each.sendall(b"354 go on\r\n"), "reach.ports", "greeted with 354"),
+    "hangs up after a command": Hostile(partial(answer, EHLO), "relay.stranger", "the server hung up"),
+    "hangs up at once": Hostile(partial(answer, {}), "relay.stranger", "the server hung up"),
+    "answers with another code": Hostile(partial(answer, {b"": b"354 go on\r\n"}), "relay.stranger", "got '354 go on'"),
+    "answers with two codes": Hostile(
+        partial(answer, {b"": b"250-a\r\n550 b\r\n"}), "relay.stranger", "one reply with two codes, 250 and 550"
+    ),
+    "answers with bytes": Hostile(
+        partial(answer, {b"": b"\0\xff\x1b[2J\r\n"}), "relay.stranger", r"no SMTP reply: '\\x00\\xff\\x1b[2J'"
+    ),
+    "answers with no code": Hostile(partial(answer, {b"": b"ok\r\n"}), "relay.stranger", "no SMTP reply: 'ok'"),
+    "answers with a long code": Hostile(
+        partial(answer, {b"": b"2500 ok\r\n"}), "relay.stranger", "no SMTP reply: '2500 ok'"
+    ),
+}
 
 # Checks by name, and servers that they must find.
 FAULTS: dict[str, Callable[[Path, socket.socket], None]] = {

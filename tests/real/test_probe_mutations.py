@@ -41,8 +41,8 @@ MUTATIONS = (
         ("relay.stranger", "relay.null-sender", "relay.our-address", "relay.second-recipient", "relay.after-reset",
          "relay.upper-case", "relay.a-label", "relay.percent-host", "relay.source-route-host",
          "relay.orcpt", "relay.our-host", "relay.our-literal", "relay.percent-literal", "relay.bang-host",
-         "relay.subdomain", "relay.after-failed-auth", "relay.trailing-dot"),
-        main={"mynetworks": "0.0.0.0/0, [::]/0"},
+         "relay.subdomain", "relay.after-failed-auth", "relay.trailing-dot", "relay.success-notice"),
+        main={"mynetworks": "0.0.0.0/0, [::]/0", "smtpd_discard_ehlo_keywords": ""},
     ),
     Mutation(
         "open, and lenient about addresses",
@@ -85,6 +85,8 @@ MUTATIONS = (
     Mutation(
         "anybody is anybody",
         ("identity.neighbour", "identity.neighbour-case", "identity.neighbour-tag", "identity.neighbour-alias",
+         "identity.neighbour-dot", "identity.neighbour-percent", "identity.neighbour-quoted",
+         "identity.neighbour-bang", "identity.neighbour-route", "identity.machine",
          "identity.tenant", "identity.catch-all", "identity.outside", "identity.null-sender",
          "identity.second-transaction", "identity.tables"),
         options=LOGINS_OPEN,

@@ -95,7 +95,7 @@ def test_silence_ends_the_dialogue_in_time() -> None:
 
 
 def test_after_the_deadline_nothing_is_waited_for() -> None:
-    with pytest.raises(DialogueError, match="no time is left"):
+    with pytest.raises(DialogueError, match="no answer in time"):
         Dialogue(Endpoint("127.0.0.1", 9), Patience(5, time.monotonic() - 1), [])
 
 
@@ -125,7 +125,7 @@ def agree(answer: bytes, *, wants_keys: bool = False) -> Agreement | None:
         server_saying(b"", answer, hangs_up=True) as endpoint,
         socket.create_connection((endpoint.address, endpoint.port), timeout=2) as connection,
     ):
-        return negotiate(Connection(connection, Patience(2, time.monotonic() + 5)), offer, wants_keys=wants_keys)
+        return negotiate(Connection(connection, time.monotonic() + 2), offer, wants_keys=wants_keys)
 
 
 def test_compression_and_missing_renegotiation_info_are_seen() -> None:
