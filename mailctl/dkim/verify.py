@@ -16,7 +16,8 @@ from enum import StrEnum
 from typing import Any
 
 from mailctl.dkim.message import Bodies, from_domains, require_bounded, shown
-from mailctl.dkim.public_key import FORBIDDEN_BITS, WEAK_BITS, KeyAnswer, PublicKeyRecord, rsa_bits
+from mailctl.dkim.public_key import FORBIDDEN_BITS, WEAK_BITS, KeyAnswer, PublicKeyRecord
+from mailctl.dkim.tags import key_bytes, rsa_bits
 from mailctl.errors import MailctlError, UnfitError
 
 MOST_SIGNATURES = 10
@@ -265,7 +266,7 @@ class _Examination:
 
     def _check_length(self, record: PublicKeyRecord) -> None:
         try:
-            bits = rsa_bits(record.key) if record.key_type == "rsa" else ED25519_BITS
+            bits = rsa_bits(key_bytes(record.key)) if record.key_type == "rsa" else ED25519_BITS
         except ValueError as error:
             raise _RefusedError(str(error)) from error
         self._found = replace(self._found, bits=bits)
