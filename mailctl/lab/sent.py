@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mailctl.dkim.verify import Verdict, verify_message
+from mailctl.dkim.signature import Verdict
+from mailctl.dkim.verify import verify_message
 from mailctl.dns.public_key import find_public_key
 from mailctl.dns.resolve import Resolver, Server
 from mailctl.dns.suffix import organisational_domain

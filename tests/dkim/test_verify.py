@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mailctl.dkim.arc import verify_arc
 from mailctl.dkim.message import LARGEST_MESSAGE
 from mailctl.dkim.public_key import KeyAnswer
-from mailctl.dkim.verify import Alignment, BodyHash, Signature, Verdict, Verification, problems_of, verify_message
+from mailctl.dkim.signature import Alignment, BodyHash, Signature, Verdict, Verification, problems_of
+from mailctl.dkim.verify import verify_message
 from mailctl.dns.suffix import organisational_domain
 from mailctl.errors import MailctlError
 from tests.dkim.signer import MESSAGE, Signer

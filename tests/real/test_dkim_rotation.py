@@ -16,8 +16,9 @@ import pytest
 from lab_kit import Lab, run_mailctl, write_small_spec
 
 from mailctl.dkim.public_key import KeyAnswer
+from mailctl.dkim.signature import Verdict
 from mailctl.dkim.states import Stage, list_keys, states_path
-from mailctl.dkim.verify import Verdict, verify_message
+from mailctl.dkim.verify import verify_message
 from mailctl.host import LocalHost
 from mailctl.lab.mail import compose
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT

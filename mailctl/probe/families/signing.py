@@ -8,8 +8,9 @@ from functools import partial
 
 from mailctl.dkim.keys import DkimKey, public_key_record, signed_domains
 from mailctl.dkim.public_key import KeyAnswer
+from mailctl.dkim.signature import Signature, Verdict
 from mailctl.dkim.states import current_key
-from mailctl.dkim.verify import Signature, Verdict, verify_message
+from mailctl.dkim.verify import verify_message
 from mailctl.host import LocalHost
 from mailctl.probe.arena import Arena
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
