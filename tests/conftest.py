@@ -7,17 +7,35 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailctl.host import CLEAN_ENVIRONMENT
 from mailctl.tree import RenderedDirectory, RenderedFile, Tree
 
+# Suites that boot several hosts: one after the other, or two of them take the machine from all other tests.
+SEVERAL_HOSTS = tuple(f"tests/hosts/test_{name}.py" for name in ("playbook", "mail_flow", "harness"))
 TOOLS_ARE_REQUIRED = os.environ.get("MAILCTL_REQUIRE_TOOLS") == "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected trees; review the diff")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of one file run in one process, and so do those of SEVERAL_HOSTS together."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):  # type: ignore[misc, unused-ignore]
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return "several hosts" if file in SEVERAL_HOSTS else file
+
+    return ByFile(config, log)
 
 
 def skip_or_fail(reason: str) -> None:

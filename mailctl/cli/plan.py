@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +57,7 @@ def find_unchanged(session: Session, target: Target) -> Plan | None:
     """The empty plan, where it can be told without loading the spec that nothing changed."""
     from mailctl.plan.unchanged import unchanged
 
-    # A host that was named is looked for in the spec, whatever else may be as it was.
-    return None if session.host_name else unchanged(session.find_spec(), target, session.host)
+    return unchanged(session.find_spec(), target, session.host, session.host_name, os.uname().nodename)
 
 
 def _save(session: Session, found: Plan, spec_text: bytes, out: Path) -> None:

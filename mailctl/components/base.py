@@ -73,6 +73,9 @@ class Component(Protocol):
     def required_programs(self, spec: Spec) -> tuple[str, ...]:
         """Programs that must be installed before anything is written."""
 
+    def missing(self, host: Host, tree: Tree) -> list[Problem]:
+        """What the files in `tree` need besides, and this machine lacks."""
+
     def daemon(self, target: Target) -> Daemon | None:
         """The process that serves; None where nothing runs."""
 
@@ -101,6 +104,10 @@ class Component(Protocol):
 
 def always_enabled(spec: Spec) -> bool:
     return True
+
+
+def nothing_missing(host: Host, tree: Tree) -> list[Problem]:
+    return []
 
 
 def nothing_to_build(host: Host, spec: Spec, target: Target, tree: Tree) -> list[Problem]:

@@ -24,6 +24,13 @@ def daemons(spec: Spec, target: Target) -> tuple[Daemon, ...]:
     return tuple(daemon for daemon in found if daemon)
 
 
+def unused_daemons(spec: Spec, target: Target) -> tuple[Daemon, ...]:
+    """The processes of managed services this spec does not need."""
+    used = daemons(spec, target)
+    found = (component.daemon(target) for component in COMPONENTS)
+    return tuple(daemon for daemon in found if daemon and daemon not in used)
+
+
 def render_tree(spec: Spec, target: Target) -> Tree:
     """Every file of every enabled component."""
     return Tree.of(item for component in enabled_components(spec) for item in component.render(spec, target))

@@ -54,6 +54,19 @@ def _stopped(host: Host, daemon: Daemon) -> Problem:
     return Problem(Origin(daemon.name), "", "it does not run", hint, Severity.WARNING)
 
 
+def needless_services(host: Host, daemons: Iterable[Daemon]) -> list[Problem]:
+    """A warning for each daemon that runs although the spec has no use for it; only root can tell, of a live host."""
+    if not (host.is_live() and host.is_root()):
+        return []
+    return [_needless(host, daemon) for daemon in daemons if running_pid(host, daemon) is not None]
+
+
+def _needless(host: Host, daemon: Daemon) -> Problem:
+    command = f"systemctl disable --now {daemon.unit}" if has_systemd(host) else f"service {daemon.name.lower()} stop"
+    message = "it runs, and the spec has no use for it: whatever it serves is open with settings of its own"
+    return Problem(Origin(daemon.name), "", message, command, Severity.WARNING)
+
+
 def drive(host: Host, daemon: Daemon, kind: ReloadKind, commands: Commands) -> None:
     """Reload or restart a daemon, or start it where it does not run; return once its master process is there.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailctl import __version__
 from mailctl.components.base import Daemon
+from mailctl.spec.fleet import host_of_machine
 from mailctl.spec.nodes import expand, read_secret, read_source
 from mailctl.target import Target
 
@@ -28,38 +29,62 @@ LIBRARIES = ("idna", "jinja2", "pydantic", "pydantic_core", "yaml")
 class Inputs:
     """The files a spec was read from, by absolute paths, and a digest of all that decides what is rendered.
 
-    `files` are the spec and what its patterns in `include` meant; `programs` what its services need, and `daemons`
-    those that serve.
+    `files` are the spec and what its patterns in `include` meant; `hosts` those of a fleet with their full names;
+    `programs` what its services need; `daemons` those that serve, `unused` those that need not run.
     """
 
     spec: str
     files: tuple[str, ...]
     patterns: tuple[str, ...]
     secrets: tuple[str, ...]
+    hosts: Mapping[str, str]
     programs: tuple[str, ...]
     daemons: tuple[Daemon, ...]
+    unused: tuple[Daemon, ...]
     digest: str
 
     @classmethod
-    def of(cls, spec: Spec, target: Target, programs: Iterable[str], daemons: tuple[Daemon, ...]) -> Inputs | None:
+    def of(
+        cls,
+        spec: Spec,
+        target: Target,
+        programs: Iterable[str],
+        daemons: tuple[Daemon, ...],
+        unused: tuple[Daemon, ...],
+    ) -> Inputs | None:
         """The inputs of `spec` as it was loaded; None for one that says more than its files do.
 
-        That is one of a fleet, where the host counts too, or with secrets from the environment.
+        That is one with secrets from the environment, or a fleet's that was not loaded for one of its hosts.
         """
         secrets = [mailbox.password for record in spec.domains.values() for mailbox in record.mailboxes.values()]
         secrets += [relay.password for relay in spec.relays.values() if relay.password]
-        if spec.hosts or not spec.origins.files or any(secret.is_from_environment for secret in secrets):
+        is_no_host = bool(spec.hosts) and spec.member.host is None
+        if is_no_host or not spec.origins.files or any(secret.is_from_environment for secret in secrets):
             return None
         texts = {_absolute(name): spec.origins.text(name) for name in spec.origins.files}
         hidden = {_absolute(secret.path): secret.value for secret in secrets if secret.path}
-        digest = _digest(target, [*texts.items(), *hidden.items()])
-        return cls(next(iter(texts)), tuple(texts), spec.include, tuple(hidden), tuple(programs), daemons, digest)
+        digest = _digest(target, spec.member.host, [*texts.items(), *hidden.items()])
+        return cls(
+            spec=next(iter(texts)),
+            files=tuple(texts),
+            patterns=spec.include,
+            secrets=tuple(hidden),
+            hosts=spec.member.names,
+            programs=tuple(programs),
+            daemons=daemons,
+            unused=unused,
+            digest=digest,
+        )
 
-    def still_hold(self, spec: Path, target: Target) -> bool:
+    def still_hold(self, spec: Path, target: Target, host: str | None, machine: str) -> bool:
         """Whether the spec, loaded now, would be the same, and would be rendered to the same bytes.
+
+        Args:
+            host: which host of the fleet is meant; None for the one that `machine` is, gethostname(2).
 
         Raises:
             OSError, ValueError, UnreadableFileError: a file cannot be read any more.
+            UsageError: no host of the fleet is this machine.
         """
         folder = spec.absolute().parent
         included = {_absolute(folder / name) for each in self.patterns for name in expand(each, folder)}
@@ -67,19 +92,28 @@ class Inputs:
             return False
         texts = [(name, read_source(Path(name)).text) for name in self.files]
         secrets = [(name, read_secret(Path(name))) for name in self.secrets]
-        return _digest(target, [*texts, *secrets]) == self.digest
+        if host is None:
+            host = host_of_machine(self.hosts, machine)
+        return _digest(target, host, [*texts, *secrets]) == self.digest
 
     def as_json(self) -> dict[str, Any]:
-        daemons = [{**asdict(each), "pid_file": str(each.pid_file)} for each in self.daemons]
-        return {**asdict(self), "daemons": daemons}
+        return {**asdict(self), "daemons": _daemons_as_json(self.daemons), "unused": _daemons_as_json(self.unused)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Inputs:
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
         }
-        daemons = (Daemon(**{**each, "pid_file": PurePosixPath(each["pid_file"])}) for each in data["daemons"])
-        return cls(**{**fields, "daemons": tuple(daemons)})
+        daemons, unused = _daemons_from_json(data["daemons"]), _daemons_from_json(data["unused"])
+        return cls(**{**fields, "daemons": daemons, "unused": unused})
+
+
+def _daemons_as_json(daemons: Iterable[Daemon]) -> list[dict[str, Any]]:
+    return [{**asdict(each), "pid_file": str(each.pid_file)} for each in daemons]
+
+
+def _daemons_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Daemon, ...]:
+    return tuple(Daemon(**{**each, "pid_file": PurePosixPath(each["pid_file"])}) for each in data)
 
 
 def _absolute(path: str | Path) -> str:
@@ -87,8 +121,8 @@ def _absolute(path: str | Path) -> str:
     return str(Path(path).absolute())
 
 
-def _digest(target: Target, contents: Iterable[tuple[str, str]]) -> str:
-    digest = hashlib.sha256(repr((target, *_code())).encode())
+def _digest(target: Target, host: str | None, contents: Iterable[tuple[str, str]]) -> str:
+    digest = hashlib.sha256(repr((target, host, *_code())).encode())
     for name, content in contents:
         digest.update(f"\n{name} {len(content)}\n".encode())
         digest.update(content.encode())

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from mailctl.components import registry
 from mailctl.components.base import Action as ServiceAction
 from mailctl.components.base import Component
+from mailctl.components.service import needless_services
 from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import Host
 from mailctl.plan.actual import Actual, Known, read_actual, without_owner
@@ -45,10 +46,11 @@ def make_plan(spec: Spec, target: Target, host: Host) -> Plan:
     def inventory(salt: str) -> Inventory:
         return take_inventory(spec, salt)
 
-    wanted = _Wanted(tree, inventory, lambda path: spec.origin(*path), tuple(_missing_programs(spec, host)))
+    used, unused = registry.daemons(spec, target), registry.unused_daemons(spec, target)
+    problems = (*_missing_programs(spec, host), *needless_services(host, unused))
+    wanted = _Wanted(tree, inventory, lambda path: spec.origin(*path), problems)
     return replace(
-        _compare(host, target, stored, wanted),
-        inputs=Inputs.of(spec, target, _programs(spec), registry.daemons(spec, target)),
+        _compare(host, target, stored, wanted), inputs=Inputs.of(spec, target, _programs(spec), used, unused)
     )
 
 

@@ -119,6 +119,8 @@ def _notes(plan: Plan) -> Iterator[str]:
     for problem in plan.problems:
         label = "note" if problem.severity is Severity.WARNING else "error"
         yield printable(f"{label}: {problem.origin}: {problem.message}")
+        if problem.hint:
+            yield printable(f"    hint: {problem.hint}")
 
 
 def _service(action: ServiceAction) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from mailctl.components.service import needless_services
 from mailctl.errors import MailctlError
 from mailctl.host import Host
 from mailctl.plan.actual import read_actual, without_owner
@@ -17,17 +18,22 @@ from mailctl.target import Target
 from mailctl.tree import Tree
 
 
-def unchanged(spec: Path, target: Target, host: Host) -> Plan | None:
+def unchanged(spec: Path, target: Target, host: Host, name: str | None, machine: str) -> Plan | None:
     """The empty plan, if the current generation was made from this very spec and stands as it was made.
 
     None where anything differs or cannot be told: making the plan says what, and what is wrong.
+
+    Args:
+        name: which host of a fleet this is; None for the one that `machine` is, gethostname(2).
     """
     try:
         number = read_current(host, target)
         inputs = read_inputs(host, target, number) if number else None
-        if number is None or inputs is None or not inputs.still_hold(spec, target):
+        if number is None or inputs is None or not inputs.still_hold(spec, target, name, machine):
             return None
         if host.is_live() and None in map(host.find_program, inputs.programs):
+            return None
+        if needless_services(host, inputs.unused):
             return None
         found = _compare(host, target, number)
         return replace(found, inputs=inputs) if found else None

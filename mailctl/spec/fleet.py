@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from mailctl.errors import Problem, Severity, UsageError
 from mailctl.spec.hints import did_you_mean
@@ -10,6 +11,17 @@ from mailctl.spec.nodes import MappingNode
 from mailctl.spec.values.domains import parse_domain
 
 SAME_FOR_ALL = ("version", "include", "hosts")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetMember:
+    """Which host of a fleet a spec was loaded for, and what each of them is called; nothing for one server's spec.
+
+    `host` is None, too, for the spec of a fleet as it stands, without the values of any host.
+    """
+
+    host: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def hosts_of(root: MappingNode | None) -> MappingNode | dict[str, MappingNode]:
@@ -34,8 +46,13 @@ def root_for(root: MappingNode, host: str | None) -> MappingNode:
     return _with_overrides(root, overrides) if isinstance(overrides, MappingNode) else root
 
 
-def host_of_machine(root: MappingNode, machine: str) -> str | None:
-    """Which host of the spec the machine called `machine` (gethostname(2)) is; None where the spec has no hosts.
+def host_names(root: MappingNode) -> dict[str, str]:
+    """The `server.hostname` of each host of the spec."""
+    return {host: _hostname(root, host) for host in hosts_of(root)}
+
+
+def host_of_machine(names: Mapping[str, str], machine: str) -> str | None:
+    """Which host of `names` the machine called `machine` (gethostname(2)) is; None where there are none.
 
     Its full name is a host's `server.hostname`. Else its short name is one host's name, or the short form of one
     host's `server.hostname`.
@@ -43,10 +60,8 @@ def host_of_machine(root: MappingNode, machine: str) -> str | None:
     Raises:
         UsageError: it is none of them, or could be several.
     """
-    hosts = hosts_of(root)
-    if not hosts:
+    if not names:
         return None
-    names = {host: _hostname(root, host) for host in hosts}
     full, short = _folded(machine), _short(machine)
     by_full_name = [host for host, name in names.items() if name == full]
     by_short_name = [host for host, name in names.items() if short in (host, _short(name))]
@@ -56,7 +71,7 @@ def host_of_machine(root: MappingNode, machine: str) -> str | None:
     which = "is none of them" if not found else f"could be {' or '.join(found)}"
     raise UsageError(
         f"the spec describes a fleet, and this machine, {machine!r}, {which}",
-        hint=f"name the host with --host: {', '.join(hosts)}",
+        hint=f"name the host with --host: {', '.join(names)}",
     )
 
 

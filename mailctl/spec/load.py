@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mailctl.errors import Origin, Problem, Severity, SpecError
-from mailctl.spec.fleet import host_of_machine, hosts_of, root_for
+from mailctl.spec.fleet import FleetMember, host_names, host_of_machine, hosts_of, root_for
 from mailctl.spec.hints import shortened
 from mailctl.spec.include import SpecFiles, read_spec_files
 from mailctl.spec.messages import SpecPath, shape_problems
@@ -41,7 +41,7 @@ def load_spec(path: Path, host: str | None = None, machine: str | None = None) -
     with _no_garbage_collection():
         files = read_spec_files(path)
         if files.root is not None and host is None and machine is not None:
-            host = host_of_machine(files.root, machine)
+            host = host_of_machine(host_names(files.root), machine)
         found = _check(files, host)
     if found.spec is None or any(problem.severity is Severity.ERROR for problem in found.problems):
         problems = _presentable(found.problems, files, path)
@@ -122,7 +122,7 @@ def _check(files: SpecFiles, host: str | None) -> Checked:
         seen = {problem.origin for problem in files.problems}
         found += [problem for path, problem in shaped if seen.isdisjoint(places.find_both(path))]
     if readable is not None:
-        readable.with_origins(places)
+        readable.with_origins(places, FleetMember(host, host_names(files.root)))
         found += check_rules(readable, is_complete)
     return Checked(spec, found)
 

@@ -13,15 +13,6 @@ CHECKOUT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the wheel of this checkout installs."""
-    folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--no-deps", "--target", folder, CHECKOUT], check=True)
-    return folder
-
-
 def run(folder: Path, *command: str | Path) -> str:
     """What a program prints in `folder`, where it finds the installed collection and not the checkout."""
     path = f"{PROGRAMS}:{os.environ['PATH']}"

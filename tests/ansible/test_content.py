@@ -22,10 +22,13 @@ INVENTORY = CHECKOUT / "inventory"
 VAULT = {"ANSIBLE_VAULT_PASSWORD_FILE": str(INVENTORY / "example-vault-password")}
 
 
+def environment() -> dict[str, str]:
+    return os.environ | VAULT | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "NO_COLOR": "1"}
+
+
 def run(*command: str | Path) -> str:
     """What a program of the virtual environment prints; it must succeed."""
-    environment = os.environ | VAULT | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "NO_COLOR": "1"}
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -58,6 +61,34 @@ def test_every_default_is_documented(role: str) -> None:
 
 # A default that is worked out is described.
 WORDS = ("beside ", "the ", "C(")
+
+
+LOOK = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {{name: {role}, tasks_from: {tasks}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "tasks", "argument", "said"),
+    [
+        ("mailctl", "look", '{"mailctl_files": "text"}', "argument 'mailctl_files' is of type str"),
+        ("mailctl", "main", '{"mailctl_overwrite": "perhaps"}', "argument 'mailctl_overwrite' is of type str"),
+        ("mailctl_monitoring", "main", '{"mailctl_monitoring_journal": "x"}', "argument 'mailctl_monitoring_journal'"),
+    ],
+)
+def test_a_variable_of_another_type_is_named_before_the_first_task(
+    tmp_path: Path, role: str, tasks: str, argument: str, said: str
+) -> None:
+    (tmp_path / "play.yml").write_text(LOOK.format(role=role, tasks=tasks))
+    (tmp_path / "roles").symlink_to(ROLES)
+    command = ("ansible-playbook", "-i", "localhost,", "-c", "local", tmp_path / "play.yml", "-e", argument)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr
+    assert done.stdout.count("TASK [") == 1
 
 
 def test_the_first_host_of_the_fleet_stops_the_rest() -> None:

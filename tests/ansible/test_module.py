@@ -136,6 +136,13 @@ def test_a_broken_spec_is_named_by_its_line_and_never_placed(run: Run, tmp_path:
     assert not (tmp_path / "etc").exists()
 
 
+def test_messages_name_the_file_that_can_be_mended(run: Run) -> None:
+    text = SPEC.replace("self_signed", "self_singed")
+    found = run(check=True, content=text, files=SECRETS, source="/home/ali/fleet/mailctl.yml")
+    assert "/home/ali/fleet/mailctl.yml:3:" in found["msg"]
+    assert found["diagnostics"][0]["file"] == "/home/ali/fleet/mailctl.yml"
+
+
 def test_a_change_is_planned_then_placed_then_applied(run: Run, recorded: Recorded, tmp_path: Path) -> None:
     executable = recorded.answers((0, ONE_CHANGE), (0, ONE_CHANGE | {"applied": 4}))
     found = run(content=SPEC, files=SECRETS, executable=executable, host="mx1", overwrite=True, diff=True)
@@ -202,7 +209,12 @@ def test_another_release_may_show_its_plan_and_nothing_else(
 
 
 def test_no_program_is_told_from_a_program_that_fails(run: Run, recorded: Recorded, tmp_path: Path) -> None:
-    assert not run(check=True, content=SPEC, executable=str(tmp_path / "missing"))["installed"]
+    missing = run(check=True, content=SPEC, executable=str(tmp_path / "missing"))
+    assert (missing["installed"], missing["msg"]) == (
+        False,
+        f"mailctl is not installed here, there is no {tmp_path}/missing",
+    )
+    assert "pip install mailctl" in run(check=True, content=SPEC, executable="/nonexistent", root="/nonexistent")["msg"]
     found = run(content=SPEC, files=SECRETS, executable=recorded.answers((1, "Traceback (most recent call last)")))
     assert "mailctl exited with 1 and said: Traceback" in found["msg"]
 

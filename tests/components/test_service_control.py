@@ -9,7 +9,7 @@ import pytest
 
 from mailctl.components import dovecot, opendkim
 from mailctl.components.base import Action, Daemon, ReloadKind
-from mailctl.components.service import running_pid
+from mailctl.components.service import needless_services, running_pid
 from mailctl.errors import MailctlError
 from mailctl.host import Completed
 from mailctl.target import DEBIAN_12
@@ -68,3 +68,16 @@ def test_a_pid_file_is_believed_only_with_its_process(
     if process is not None:
         host.put("/proc/42/comm", process)
     assert running_pid(host, DAEMON) == pid
+
+
+@pytest.mark.parametrize(
+    ("pid_file", "is_root", "is_named"), [("42", True, True), ("", True, False), ("42", False, False)]
+)
+def test_a_service_that_runs_unneeded_is_named_with_what_stops_it(
+    host: MemoryHost, pid_file: str, is_root: bool, is_named: bool
+) -> None:
+    host.put("/run/exampled.pid", pid_file)
+    host.put("/proc/42/comm", "exampled\n")
+    host.is_ordinary_user = not is_root
+    found = needless_services(host, [DAEMON])
+    assert [each.hint for each in found] == ["systemctl disable --now example.service"] * is_named

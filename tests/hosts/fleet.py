@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from testinfra import get_host
 from testinfra.host import Host
 
 from tests.hosts.harness.machine import DebianHost
+from tests.hosts.harness.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
@@ -56,15 +58,34 @@ class Fleet:
                 file.write_text(re.sub(rf"192\.168\.56\.{number}\b", host.address, file.read_text()))
 
     def play(self, *options: str, playbook: Path = SITE) -> Outcome:
+        argv = self._command(playbook, options)
+        done = subprocess.run(argv, env=self._environment, capture_output=True, text=True, timeout=TIMEOUT)
+        return Outcome(done.returncode, done.stdout + done.stderr)
+
+    def play_until(self, text: str, happened: Callable[[], object] = lambda: True) -> None:
+        """Run the playbook, and kill it once it has printed `text` and something `happened`."""
+        argv, output = self._command(SITE, ()), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen(argv, env=self._environment, text=True, start_new_session=True, **output) as run:
+            assert run.stdout is not None
+            before = ""
+            while text not in before:
+                line = run.stdout.readline()
+                assert line, f"the play ended before {text!r}\n{before}"
+                before += line
+            wait_until(happened, f"nothing happened after {text!r}", TIMEOUT)
+            os.killpg(run.pid, signal.SIGKILL)
+
+    def _command(self, playbook: Path, options: tuple[str, ...]) -> list[str | Path]:
+        return [PROGRAM, "-i", self._inventory / "hosts.yml", playbook, *options]
+
+    @property
+    def _environment(self) -> dict[str, str]:
         ssh_config = next(iter(self.hosts.values())).ssh_config
-        argv = [PROGRAM, "-i", self._inventory / "hosts.yml", playbook, *options]
-        environment = os.environ | {
+        return os.environ | {
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_SSH_COMMON_ARGS": f"-F {ssh_config}",
             "ANSIBLE_VAULT_PASSWORD_FILE": str(CHECKOUT / "inventory/example-vault-password"),
         }
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
-        return Outcome(done.returncode, done.stdout + done.stderr)
 
     @contextmanager
     def changed_spec(self, before: str, after: str) -> Iterator[None]:

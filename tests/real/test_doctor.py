@@ -191,6 +191,12 @@ def broken_spec(lab: Lab) -> Undo:
     return lambda: None
 
 
+def give_dovecot_up(lab: Lab) -> Undo:
+    text = SPEC.replace("HASH", password_hash("pw-ali")).replace("mx1.example.org", "mx1.example.org, role: backup-mx")
+    lab.spec_file.with_name("backup.yml").write_text(text)
+    return lambda: None
+
+
 OLD = state("s2026a", NOW - 500 * DAY, signs=NOW - 500 * DAY)
 FATAL = "{stamp} mx1 postfix/smtpd[99]: fatal: no SASL authentication mechanisms\n"
 
@@ -203,6 +209,10 @@ FAULTS = [
     Fault("the spec is broken", "environment", "fail", "spec", "mailctl validate", broken_spec, "broken.yml"),
     Fault("OpenDKIM died", "services", "fail", "OpenDKIM", "start opendkim", kill_signer),
     Fault("Dovecot died", "services", "fail", "Dovecot", "start dovecot", stop_dovecot),
+    Fault("a package of Postfix went", "services", "fail", "Postfix packages", "apt-get install postfix-pcre",
+          replace_file("/etc/postfix/dynamicmaps.cf", lambda text: b"".join(
+              line for line in text.splitlines(keepends=True) if not line.startswith(b"pcre")))),
+    Fault("Dovecot runs for nothing", "services", "warn", "Dovecot", "dovecot stop", give_dovecot_up, "backup.yml"),
     Fault("Postfix stopped", "ports", "fail", "port 25", "mailctl status", stop_postfix),
     Fault("no IMAP", "ports", "fail", "port 993", "sport = :993", stop_dovecot),
     Fault("a hand edit", "drift", "fail", "files", "--adopt",

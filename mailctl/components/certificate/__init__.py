@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailctl.components.base import Action, Daemon, ReloadKind, Staged, always_enabled, nothing_to_verify
+from mailctl.components.base import (
+    Action,
+    Daemon,
+    ReloadKind,
+    Staged,
+    always_enabled,
+    nothing_missing,
+    nothing_to_verify,
+)
 from mailctl.components.certificate.pairs import check_pairs
 from mailctl.components.certificate.self_signed import ensure_self_signed
 from mailctl.errors import Problem
@@ -21,6 +29,7 @@ from mailctl.tree import RenderedDirectory, RenderedFile, Tree
 NAME = "Certificate"
 
 enabled = always_enabled
+missing = nothing_missing
 verify = nothing_to_verify
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailctl.components.base import Action, ReloadKind, Staged
+from mailctl.components.base import Action, ReloadKind, Staged, nothing_missing
 from mailctl.components.dovecot.domain_quota import make_counters
 from mailctl.components.dovecot.live import daemon as daemon
 from mailctl.components.dovecot.live import perform as perform
@@ -37,6 +37,7 @@ TEMPLATES = "dovecot/2.3"
 MAIL_PROGRAMS = ("/usr/lib/dovecot/imap", "/usr/lib/dovecot/lmtp", "/usr/lib/dovecot/quota-status")
 
 enabled = takes_logins
+missing = nothing_missing
 
 
 def required_users(spec: Spec, target: Target) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailctl.components.base import Action, ReloadKind, Staged
+from mailctl.components.base import Action, ReloadKind, Staged, nothing_missing
 from mailctl.components.opendkim.check import check_conf, check_keys
 from mailctl.components.opendkim.live import daemon as daemon
 from mailctl.components.opendkim.live import perform as perform
@@ -37,6 +37,7 @@ NAME = "OpenDKIM"
 RESTART_OPTIONS = ("Socket", "UserID", "UMask", "PidFile")
 
 enabled = signs
+missing = nothing_missing
 
 
 def required_users(spec: Spec, target: Target) -> tuple[str, ...]:

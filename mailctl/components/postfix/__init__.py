@@ -11,6 +11,7 @@ from mailctl.components.base import always_enabled
 from mailctl.components.postfix.build import build as build
 from mailctl.components.postfix.check import check as check
 from mailctl.components.postfix.files import render as render
+from mailctl.components.postfix.map_types import missing as missing
 from mailctl.components.postfix.service import NAME as NAME
 from mailctl.components.postfix.service import action as action
 from mailctl.components.postfix.service import daemon as daemon

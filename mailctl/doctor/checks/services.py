@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailctl.apply.status import Status, read_status
-from mailctl.components.registry import COMPONENTS
-from mailctl.components.service import has_systemd
+from mailctl.components.registry import COMPONENTS, unused_daemons
+from mailctl.components.service import has_systemd, needless_services
 from mailctl.doctor.model import Finding, Patient, fail, ok, warn
+from mailctl.plan.stored import read_tree
 
 
 def look(patient: Patient) -> Iterator[Finding]:
@@ -17,9 +18,15 @@ def look(patient: Patient) -> Iterator[Finding]:
         return
     if found.unfinished:
         yield _unfinished(found)
+    tree = read_tree(patient.host, patient.target, found.number)
+    for lack in (problem for component in COMPONENTS for problem in component.missing(patient.host, tree)):
+        yield fail(f"{lack.origin} packages", f"{lack.origin}: {lack.message}", lack.hint)
     for service in found.services:
         if service.pid is None:
             yield fail(service.name, f"{service.name} does not run", _start(patient, service.name))
+    if patient.spec:
+        for needless in needless_services(patient.host, unused_daemons(patient.spec, patient.target)):
+            yield warn(str(needless.origin), f"{needless.origin}: {needless.message}", needless.hint)
     if all(service.pid for service in found.services):
         names = ", ".join(f"{service.name} {service.version}" for service in found.services)
         yield ok("generation", f"generation {found.number}: {names} run")

@@ -8,6 +8,7 @@ from pydantic import PrivateAttr, WithJsonSchema
 
 from mailctl.errors import Origin
 from mailctl.spec.choices import DmarcPolicy, MtaSts
+from mailctl.spec.fleet import FleetMember
 from mailctl.spec.model.domains import DomainRecord
 from mailctl.spec.model.record import Record, documented
 from mailctl.spec.model.relays import Relay, Route
@@ -83,6 +84,7 @@ class Spec(Record):
     include: tuple[Line, ...] = documented("Further files: YAML by pattern, or CSV with mailboxes.", default=())
 
     _origins: Origins = PrivateAttr(default=NO_ORIGINS)
+    _member: FleetMember = PrivateAttr(default=FleetMember())
 
     def origin(self, *path: str | int) -> Origin:
         """Where the value at `path` (keys and list positions from the top) was written."""
@@ -92,7 +94,12 @@ class Spec(Record):
     def origins(self) -> Origins:
         return self._origins
 
-    def with_origins(self, origins: Origins) -> Self:
-        """The same spec, knowing where its values were written."""
-        self._origins = origins
+    @property
+    def member(self) -> FleetMember:
+        """Which host of a fleet this is the spec of."""
+        return self._member
+
+    def with_origins(self, origins: Origins, member: FleetMember) -> Self:
+        """The same spec, knowing where its values were written and for which host of a fleet they hold."""
+        self._origins, self._member = origins, member
         return self

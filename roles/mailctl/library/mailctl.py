@@ -17,7 +17,7 @@ options:
   spec:
     description:
       - The spec on the host.
-      - Messages name it by its last part, with line and column.
+      - Messages name it by its last part, with line and column, where O(source) is not given.
     type: path
     default: /etc/mailctl/mailctl.yml
   content:
@@ -25,6 +25,10 @@ options:
       - What the spec shall say; never logged. Nothing is placed before C(mailctl) has accepted it.
       - Without it the spec that lies on the host is used as it is.
     type: str
+  source:
+    description:
+      - Where O(content) was read, on the controller. Messages name that file, with line and column.
+    type: path
   files:
     description:
       - Files the spec names, by their path relative to it, such as secrets and included files.
@@ -88,6 +92,7 @@ EXAMPLES = r"""
 - name: Make the server what the spec says
   mailctl.mail.mailctl:
     content: "{{ lookup('ansible.builtin.file', 'mailctl.yml') }}"
+    source: mailctl.yml
     files: "{{ vault_mail_secrets }}"
     host: "{{ inventory_hostname }}"
 
@@ -175,6 +180,7 @@ def main() -> None:
         argument_spec={
             "spec": {"type": "path", "default": "/etc/mailctl/mailctl.yml"},
             "content": {"type": "str", "no_log": True},
+            "source": {"type": "path"},
             "files": {"type": "dict", "default": {}, "no_log": True},
             "host": {"type": "str"},
             "units": {"type": "list", "elements": "str", "default": []},
@@ -196,8 +202,7 @@ def main() -> None:
     result.update(placed=[], units=[])
     executable, record = find_executable(module), read_record(module)
     if executable is None or record.get("release") != release:
-        where = executable or module.params["executable"]
-        result.update(installed=False, msg=f"mailctl is not installed here in the release that is wanted ({where})")
+        result.update(installed=False, msg=tell_what_is_missing(module, executable))
         if not module.check_mode:
             module.fail_json(**result)
         result["changed"] = result["pending"] = True
@@ -215,6 +220,13 @@ def find_executable(module: AnsibleModule) -> str | None:
     return executable if executable and os.access(executable, os.X_OK) else None
 
 
+def tell_what_is_missing(module: AnsibleModule, executable: str | None) -> str:
+    if executable is not None:
+        return f"mailctl is not installed here in the release that is wanted: {executable}"
+    remedy = ": `pip install mailctl` beside Ansible brings it" if module.params["root"] else ""
+    return f"mailctl is not installed here, there is no {module.params['executable']}{remedy}"
+
+
 def read_record(module: AnsibleModule) -> dict[str, Any]:
     """What an earlier run brought the host to; the release that is wanted, where no record is kept."""
     if not module.params["record"]:
@@ -230,7 +242,8 @@ def tell_what_another_says(module: AnsibleModule, executable: str, result: dict[
     """The plan of another release, for --check --diff; one that does not understand the spec is no judge of it."""
     spec = Path(module.params["spec"])
     wanted = wanted_files(module, spec.parent)
-    code, plan, _ = ask(module, executable, stage(module, wanted, spec) if wanted else spec, ["apply", "--check"])
+    staged = stage(module, wanted, spec) if wanted else spec
+    code, plan = ask(module, executable, staged, ["apply", "--check"])[:2]
     if code == 0 and plan is not None:
         tell(module, plan, result)
 
@@ -351,9 +364,13 @@ def ask(module: AnsibleModule, executable: str, spec: Path, verb: list[str]) -> 
     # In the folder of the spec, so that messages say mailctl.yml:14:9 wherever the copy lies.
     code, out, err = module.run_command(argv, cwd=str(spec.parent))
     try:
-        return code, json.loads(out), ""
+        said: dict[str, Any] = json.loads(out)
     except ValueError:
         return code, None, err.strip() or out.strip()
+    for each in said.get("diagnostics", []):
+        if module.params["source"] and each.get("file") == spec.name:
+            each["file"] = module.params["source"]
+    return code, said, ""
 
 
 def describe(found: dict[str, Any]) -> str:
@@ -397,7 +414,7 @@ def sleeping_units(module: AnsibleModule, units: list[str]) -> list[str]:
     """The units that are not enabled or do not run."""
     if not units:
         return []
-    _, out, _ = module.run_command(["systemctl", "show", "--property=UnitFileState,ActiveState", "--", *units])
+    out = module.run_command(["systemctl", "show", "--property=UnitFileState,ActiveState", "--", *units])[1]
     # One block for each unit, in the order asked; the same for units that do not exist.
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
     states = [(block.get("UnitFileState"), block.get("ActiveState")) for block in blocks]

@@ -67,7 +67,7 @@ def cached_images() -> Images:
     mirrors = _mirrors()
     lists = repr((RELEASE, FRESH_PACKAGES, MAIL_PACKAGES, MORE_PACKAGES, mirrors, Path(__file__).read_text()))
     key = hashlib.sha256(lists.encode()).hexdigest()[:12]
-    return Images(cached(f"images-{key}", lambda folder: _make(folder, mirrors)))
+    return Images(cached("images", key, lambda folder: _make(folder, mirrors)))
 
 
 def _mirrors() -> tuple[str, ...]:

@@ -132,7 +132,9 @@ class Lab:
     def _mailctl_layers(self) -> tuple[Path, ...]:
         """What installing mailctl adds to `mail`: this checkout over what it needs, which is cached."""
         mail = self._images.layers(Image.MAIL)
-        needed = cached(f"{self._images.folder.name}-{needed_wheels().name}", lambda folder: _make_venv(folder, mail))
+        wheels = needed_wheels()
+        key = f"{self._images.folder.name}-{wheels.name}"
+        needed = cached("venv", key, lambda folder: _make_venv(folder, mail, wheels))
         layers = (needed / "venv", *mail)
         with overlay(self.folder / "mailctl", layers) as root:
             _install(root, self.wheelhouse, "--no-deps", "mailctl")
@@ -153,8 +155,7 @@ class Lab:
             self.zone.host(f"{host.fqdn},{host.name}", host.address)
 
 
-def _make_venv(folder: Path, layers: tuple[Path, ...]) -> None:
-    wheels = needed_wheels()
+def _make_venv(folder: Path, layers: tuple[Path, ...], wheels: Path) -> None:
     with overlay(folder / "venv", layers) as root:
         run_inside(root, "python3", "-m", "venv", VENV)
         _install(root, wheels, *(wheel.name.split("-")[0] for wheel in wheels.glob("*.whl")))

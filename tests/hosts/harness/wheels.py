@@ -34,7 +34,7 @@ def needed_wheels() -> Path:
     """What mailctl needs, without mailctl: cached, in a folder named by its contents."""
     lock_file, project = CHECKOUT / "requirements.lock", CHECKOUT / "pyproject.toml"
     key = hashlib.sha256(lock_file.read_bytes() + project.read_bytes()).hexdigest()[:12]
-    return cached(f"wheels-{key}", _collect_wheels)
+    return cached("wheels", key, _collect_wheels)
 
 
 def _collect_wheels(folder: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from mailctl.components.base import Action, ReloadKind, Staged, always_enabled
+from mailctl.components.base import Action, ReloadKind, Staged, always_enabled, nothing_missing
 from mailctl.errors import MailctlError, Origin, Problem
 from mailctl.host import Completed, Host
 from mailctl.spec.derive import alias_rows, logins
@@ -22,6 +22,7 @@ USERS = PurePosixPath("/etc/dovecot/mailctl.users")
 SIGNER = PurePosixPath("/etc/opendkim.conf")
 
 enabled = always_enabled
+missing = nothing_missing
 
 
 def required_users(spec: Spec, target: Target) -> tuple[str, ...]:

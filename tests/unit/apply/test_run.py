@@ -8,7 +8,7 @@ import pytest
 
 from mailctl.apply.generation import KEPT_GENERATIONS
 from mailctl.apply.run import apply_plan, choose_generation
-from mailctl.errors import BusyError, MailctlError, RollbackError, UnfitError, UsageError
+from mailctl.errors import BusyError, MailctlError, Origin, Problem, RollbackError, UnfitError, UsageError
 from mailctl.host import Completed
 from mailctl.plan.stored import read_current, read_numbers
 from mailctl.spec.model import Spec
@@ -240,7 +240,11 @@ def test_only_one_at_a_time(server: Server) -> None:
         server.apply(OTHER_SPEC)
 
 
-def test_everything_the_machine_lacks_is_named_before_anything_is_written(server: Server) -> None:
+def test_everything_the_machine_lacks_is_named_before_anything_is_written(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lack = Problem(Origin("Postfix"), "", "it has no table type 'pcre'", "apt-get install postfix-pcre")
+    monkeypatch.setattr(service, "missing", lambda host, tree: [lack] if service.MAIN_CF in tree.files else [])
     server.host.missing_programs.add("postfix")
     server.host.missing_users.add("vmail")
     server.host.free = 2**20
@@ -249,7 +253,8 @@ def test_everything_the_machine_lacks_is_named_before_anything_is_written(server
         server.apply(SPEC)
     messages = [problem.message for problem in failure.value.problems]
     assert messages[:2] == ["the program 'postfix' is not installed", "there is no user 'vmail'"]
-    assert "1 MB are free" in messages[2]
+    assert messages[2] == "it has no table type 'pcre'"
+    assert "1 MB are free" in messages[3]
     assert failure.value.problems[0].hint == "apt-get install postfix"
     assert server.host.nodes == nodes
 

@@ -9,8 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from mailctl.components import registry
+from mailctl.components.base import Daemon
 from mailctl.plan import inputs
 from mailctl.plan.json import plan_as_json
+from mailctl.plan.text import render_text
 from mailctl.plan.unchanged import unchanged
 from mailctl.spec.load import load_spec
 from mailctl.target import DEBIAN_12, Target
@@ -35,6 +38,8 @@ domains:
 """
 # Another server: what is applied is a generation of its own.
 OTHER_SPEC = SPEC.replace("mx1", "mx2")
+FLEET = f"{SPEC}hosts: {{mx1: {{}}, mx2: {{server: {{hostname: mx2.example.org}}}}}}\n"
+MACHINE = "localhost"
 INPUTS = "/var/lib/mailctl/history/{}/inputs.json"
 
 
@@ -55,8 +60,8 @@ class Applied:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
 
-    def is_unchanged(self) -> bool:
-        return unchanged(self.spec, self.target, self.server.host) is not None
+    def is_unchanged(self, name: str | None = None, machine: str = MACHINE) -> bool:
+        return unchanged(self.spec, self.target, self.server.host, name, machine) is not None
 
 
 @pytest.fixture
@@ -73,14 +78,14 @@ def applied(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_plan_is_the_one_that_is_made_from_the_spec(applied: Applied) -> None:
-    quick = unchanged(applied.spec, DEBIAN_12, applied.server.host)
+    quick = unchanged(applied.spec, DEBIAN_12, applied.server.host, None, MACHINE)
     assert quick is not None
     assert plan_as_json(quick) == plan_as_json(applied.server.plan(load_spec(applied.spec)))
 
 
 def test_the_spec_may_be_named_from_its_own_folder(applied: Applied, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(applied.folder)
-    assert unchanged(Path("mailctl.yml"), DEBIAN_12, applied.server.host) is not None
+    assert unchanged(Path("mailctl.yml"), DEBIAN_12, applied.server.host, None, MACHINE) is not None
 
 
 @pytest.mark.parametrize("name", ["mailctl.yml", "users.d/bob.yml", "team.csv", "secrets/ali"])
@@ -172,19 +177,60 @@ def test_a_change_and_its_way_back(applied: Applied) -> None:
     assert applied.is_unchanged()
 
 
+def test_a_service_that_runs_for_nothing_has_the_plan_made_which_names_it(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needless = Daemon("Example", "example.service", "exampled", PurePosixPath("/run/exampled.pid"))
+    monkeypatch.setattr(registry, "unused_daemons", lambda spec, target: (needless,))
+    applied.write("mailctl.yml", OTHER_SPEC)
+    applied.server.apply(load_spec(applied.spec))
+    assert applied.is_unchanged()
+    applied.server.host.put("/run/exampled.pid", "42")
+    applied.server.host.put("/proc/42/comm", "exampled\n")
+    assert not applied.is_unchanged()
+    assert "note: Example: it runs" in render_text(applied.server.plan(load_spec(applied.spec)))
+
+
 @pytest.mark.parametrize(
-    "more",
+    ("name", "machine", "is_unchanged"),
     [
-        "hosts: {mx1: {}}\n",
-        "relays: {isp: {hosts: ['[smtp.example.net]:587'], username: u, password: {env: ISP_PASSWORD}}}\n",
+        ("mx2", MACHINE, True),
+        (None, "mx2.example.org", True),
+        (None, "mx2", True),
+        ("mx1", MACHINE, False),
+        ("mx1", "mx2.example.org", False),
+        (None, "mx1.example.org", False),
+        (None, MACHINE, False),
+        ("mx3", MACHINE, False),
+        ("", MACHINE, False),
     ],
-    ids=["a fleet", "a secret from the environment"],
+)
+def test_a_host_of_a_fleet_is_known_however_it_is_named(
+    applied: Applied, name: str | None, machine: str, is_unchanged: bool
+) -> None:
+    applied.write("mailctl.yml", FLEET)
+    assert applied.server.apply(load_spec(applied.spec, "mx2")) == 2
+    assert applied.is_unchanged(name, machine) is is_unchanged
+
+
+def test_one_server_is_no_host_of_a_fleet(applied: Applied) -> None:
+    assert applied.is_unchanged()
+    assert not applied.is_unchanged("mx1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FLEET.replace("mx1.", "mx0."),
+        f"{OTHER_SPEC}relays: {{isp: {{hosts: ['[smtp.example.net]:587'], username: u, password: {{env: ISP}}}}}}\n",
+    ],
+    ids=["a fleet, and no host of it", "a secret from the environment"],
 )
 def test_what_is_not_in_the_files_alone_is_always_made(
-    applied: Applied, more: str, monkeypatch: pytest.MonkeyPatch
+    applied: Applied, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ISP_PASSWORD", "correct horse")
-    applied.write("mailctl.yml", f"{OTHER_SPEC}{more}")
+    monkeypatch.setenv("ISP", "correct horse")
+    applied.write("mailctl.yml", text)
     assert applied.server.apply(load_spec(applied.spec)) == 2
     assert applied.server.plan(load_spec(applied.spec)).is_empty
     assert not applied.is_unchanged()
