@@ -57,26 +57,38 @@ def evil(tmp_path: Path) -> Path:
     return folder
 
 
+NOBODY = ("unshare", "--user")  # the user 65534, who may still read what is root's
+
+
 @pytest.mark.parametrize(
-    "surroundings",
+    ("surroundings", "prefix"),
     [
-        {"PATH": "{evil}", "MAIL_CONFIG": "{evil}", "MAIL_VERBOSE": "1", "MAIL_DEBUG": "1"},
-        {"LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"},
-        {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
-        {"OPENSSL_CONF": "{evil}/none", "HOME": "{evil}", "TMPDIR": "/nowhere"},
+        ({"PATH": "{evil}", "MAIL_CONFIG": "{evil}", "MAIL_VERBOSE": "1", "MAIL_DEBUG": "1"}, ()),
+        ({"LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"}, ()),
+        ({"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}, ()),
+        ({"OPENSSL_CONF": "{evil}/none", "HOME": "{evil}", "TMPDIR": "/nowhere"}, ()),
+        ({"SUDO_USER": "ali", "PYTHONHASHSEED": "7"}, NOBODY),
     ],
-    ids=("programs", "turkish", "ascii", "files"),
+    ids=("programs", "turkish", "ascii", "files", "another user"),
 )
-def test_the_surroundings_change_nothing(surroundings: dict[str, str], evil: Path, tmp_path: Path) -> None:
+def test_the_surroundings_change_nothing(
+    surroundings: dict[str, str],
+    prefix: tuple[str, ...],
+    evil: Path,
+    tmp_path: Path,
+    require_root: None,
+    require_tools: Callable[..., None],
+) -> None:
+    require_tools("unshare")
     make_scenes(tmp_path)
     results = []
-    for name, environment in (("plain", {}), ("odd", surroundings)):
+    for name, environment, before in (("plain", {}, ()), ("odd", surroundings, prefix)):
         folder = tmp_path / name
         folder.mkdir()
         words = (sys.executable, "-P", "-m", "mailctl", "-f", str(tmp_path / "old.yml"), "apply", "-y", "--root")
         odd = {key: value.format(evil=evil) for key, value in environment.items()}
         done = subprocess.run(
-            [*words, str(folder)], env=PYTHON_ENVIRONMENT | odd, cwd=evil, capture_output=True, check=False
+            [*before, *words, str(folder)], env=PYTHON_ENVIRONMENT | odd, cwd=evil, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stderr.decode()
         results.append(contents(folder / "etc"))

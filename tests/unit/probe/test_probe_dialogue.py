@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from mailctl.probe.cipher_suites import ALL_1_2
 from mailctl.probe.dialogue import Connection, Dialogue, DialogueError, Endpoint, Patience, Transcript
 from mailctl.probe.handshake import Agreement, Offer, TlsVersion, negotiate
-from mailctl.probe.suites import ALL_1_2
 
 
 @contextlib.contextmanager
