@@ -74,7 +74,8 @@ def test_a_broken_spec_stops_before_any_host_is_touched(fleet: Fleet) -> None:
     with fleet.changed_spec("info: [ali]", "info: [alli]"):
         outcome = fleet.play("-vvv", "--diff")
     assert outcome.code != 0
-    assert re.search(r"mailctl\.yml:16:\d+: domains\.example\.org\.aliases\.info\[0\]: no mailbox", outcome.text)
+    place = re.escape(f"{fleet.spec}:16:")
+    assert re.search(rf"{place}\d+: domains\.example\.org\.aliases\.info\[0\]: no mailbox", outcome.text)
     assert "ARGON2ID" not in outcome.text
     assert all(map(is_untouched, fleet.hosts.values()))
 
