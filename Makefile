@@ -17,9 +17,11 @@ demo: install  ## One YAML file becomes a private mail server that receives, sig
 test: install  ## Every test, real servers in private namespaces included
 	$(PYTEST) -n 4 --dist loadfile
 
-long: install  ## What takes an hour: 100,000 hostile values, every fault in the canary, 100 applies under load, 1,000 in a row, other tools
+long: install  ## What takes hours: 100,000 hostile values, every fault in the canary, 1,000 specs, every signal, 100 applies under load, 1,000 in a row
 	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py
 	MAILCTL_CANARY_FAULTS=all $(PYTEST) tests/real/test_apply_canary.py
+	MAILCTL_SPECS=1000 $(PYTEST) tests/real/test_apply_zero_warnings.py
+	MAILCTL_SIGNALS=all $(PYTEST) tests/real/test_apply_signals.py
 	MAILCTL_LOAD_APPLIES=100 $(PYTEST) -s tests/real/test_apply_under_load.py
 	MAILCTL_APPLIES=1000 $(PYTEST) tests/crash/test_bounds.py
 	MAILCTL_PEERS=full $(PYTEST) tests/real/test_probe_peers.py

@@ -38,16 +38,18 @@ def extra_sections(request: Request, values: Mapping[str, Any], most: int) -> It
     from mailctl.maillog.connections import measure_stays
     from mailctl.maillog.formats.extra import connection_times, message_detail
     from mailctl.maillog.messages import read
-    from mailctl.maillog.source import blocks_of
+    from mailctl.maillog.source import blocks_of, only_named
 
     def is_wanted(stamp: str) -> bool:
         return is_within(stamp, request)
 
-    files = list(request.files)
+    def blocks() -> Iterator[bytes]:
+        return only_named(blocks_of(list(request.files)), request.syslog_names)
+
     if values["smtpd_stats"]:
-        yield connection_times(measure_stays(blocks_of(files), is_wanted), most)
+        yield connection_times(measure_stays(blocks(), is_wanted), most)
     if values["e"]:
-        messages = (message for message in read(files) if is_wanted(message.stamps[1]))
+        messages = (message for message in read(blocks()) if is_wanted(message.stamps[1]))
         yield message_detail(messages, _rename(values))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mailctl.cli.common import Session
 from mailctl.cli.log_input import UnreadableLogError, open_source
 from mailctl.cli.log_read import EVERY, Request, files_of
-from mailctl.maillog.source import blocks_of
+from mailctl.maillog.source import blocks_of, only_named
 from mailctl.maillog.stamps import parse_stamp
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def follow_reports(session: Session, request: Request) -> Iterator[Report]:
         window = Window(request.since, request.until, request.zone) if request.since or request.until else None
         counting = Counting(window=window, base_year=datetime.now(UTC).year)
         has_grown = True
-        for block in growing_blocks(files):
+        for block in only_named(growing_blocks(files), request.syslog_names):
             if block:
                 counting.feed(block)
                 has_grown = True
@@ -58,7 +58,7 @@ def read_lives(session: Session, request: Request, follows: bool) -> Iterator[Li
 
     with open_source(session, request.files, request.journal, request.since) as source:
         blocks = growing_blocks(files_of(source, "--follow")) if follows else blocks_of(source)
-        for life in follow_lives(message_steps(blocks)):
+        for life in follow_lives(message_steps(only_named(blocks, request.syslog_names))):
             if is_within(life.steps[-1].line.stamp, request):
                 yield life
 

@@ -33,7 +33,6 @@ SUPPRESSED = ("bounce", "deferral", "reject")
 ALWAYS_DONE = ("--iso-date-time", "--no-no-msg-size", "--zero-fill")
 NOT_DONE = {
     "rej_add_from": "rejects are listed by reason, reply and client",
-    "syslog_name": "every syslog_name is counted",
 }
 
 PFLOGSUMM_NAMES = frozenset(
@@ -93,7 +92,9 @@ def pflogsumm_options(function: Function) -> Function:
         click.option("--smtpd-stats", is_flag=True, help="Add how long clients stay connected."),
         click.option("-e", is_flag=True, help="Add a few lines for each message, by sender."),
         click.option("--rej-add-from", is_flag=True, hidden=True),
-        click.option("--syslog-name", hidden=True),
+        click.option(
+            "--syslog-name", metavar="NAME", help="Only what Postfix logs as NAME or postfix; (A|B) names two."
+        ),
         click.version_option(__version__, prog_name="mailctl log-report", message="%(prog)s %(version)s"),
     )
 

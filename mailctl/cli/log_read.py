@@ -44,6 +44,7 @@ class Request:
     jobs: int | None
     state: Path | None
     unparsed: Path | None
+    syslog_names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, files: tuple[Path, ...], values: Mapping[str, Any]) -> Request:
@@ -54,7 +55,17 @@ class Request:
         """
         zone = parse_zone(values["tz"])
         since, until = parse_period(values["day"], values["since"], values["until"], zone, datetime.now(UTC))
-        return cls(files, values["journal"], since, until, zone, values["jobs"], values["state"], values["unparsed"])
+        names = syslog_names(values["syslog_name"])
+        return cls(
+            *(files, values["journal"], since, until, zone),
+            *(values["jobs"], values["state"], values["unparsed"], names),
+        )
+
+
+def syslog_names(name: str | None) -> tuple[str, ...]:
+    """As pflogsumm has it: several names may be written `(one|two)`, and `postfix` counts as well, because Postfix logs
+    under that name until it has read its configuration."""
+    return ("postfix", *name.strip("()").split("|")) if name else ()
 
 
 OnUnparsed = Callable[[bytes], None]
@@ -84,6 +95,7 @@ def _read_all(session: Session, request: Request, on_unparsed: OnUnparsed | None
             zone=request.zone,
             jobs=request.jobs,
             on_unparsed=on_unparsed,
+            syslog_names=request.syslog_names,
         )
 
 
@@ -92,15 +104,16 @@ def _read_new(
 ) -> tuple[Report, dict[str, int]]:
     from mailctl.maillog import summarise_new, summarise_new_entries
 
+    options: dict[str, Any] = {"on_unparsed": on_unparsed, "syslog_names": request.syslog_names}
     if request.journal and not request.files:
 
         def open_after(cursor: str) -> AbstractContextManager[BinaryIO]:
             return open_journal(session, cursor=cursor)
 
-        return summarise_new_entries(open_after, state, prom.grown, on_unparsed=on_unparsed)
+        return summarise_new_entries(open_after, state, prom.grown, **options)
     with open_source(session, request.files, request.journal) as source:
         files = files_of(source, "--state")
-        return summarise_new(files, state, prom.grown, zone=request.zone, on_unparsed=on_unparsed)
+        return summarise_new(files, state, prom.grown, zone=request.zone, **options)
 
 
 def files_of(source: LogSource, option: str) -> list[Path]:

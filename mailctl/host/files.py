@@ -34,7 +34,8 @@ class LocalFiles:
     def read(self, path: PurePosixPath) -> bytes | None:
         try:
             return self.path(path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+            # The last: a file of proc(5) whose process ended after it was opened.
             return None
 
     def stat(self, path: PurePosixPath) -> FileState | None:

@@ -11,8 +11,9 @@ from mailctl.maillog.report import Report
 from mailctl.maillog.summarise import summarise, summarise_new, summarise_new_entries
 
 if TYPE_CHECKING:
-    from mailctl.maillog.events import Event, parse_line
+    from mailctl.maillog.events import Event
     from mailctl.maillog.messages import Message, read
+    from mailctl.maillog.parse import parse_line
 
 __all__ = [
     "Event",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 # A report needs neither, and to compile their patterns takes as long as counting 30,000 lines.
-_LATER = {"Event": "events", "parse_line": "events", "Message": "messages", "read": "messages"}
+_LATER = {"Event": "events", "parse_line": "parse", "Message": "messages", "read": "messages"}
 
 
 def __getattr__(name: str) -> Any:

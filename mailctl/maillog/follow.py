@@ -31,7 +31,7 @@ def follow(path: Path, *, from_start: bool = False) -> Iterator[Event | None]:
     Raises:
         LogError: the file cannot be read; one that is missing is waited for.
     """
-    from mailctl.maillog.events import parse_line
+    from mailctl.maillog.parse import parse_line
 
     for block in blocks_as_written(path, from_start=from_start):
         for line in block.split(b"\n")[:-1]:

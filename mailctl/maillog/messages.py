@@ -20,8 +20,8 @@ from mailctl.maillog.events import (
     PickedUp,
     Removed,
     Unparsed,
-    parse_line,
 )
+from mailctl.maillog.parse import parse_line
 from mailctl.maillog.queue import MAX_OPEN, RECENT, Origin
 from mailctl.maillog.source import Source, blocks_of
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -39,6 +40,17 @@ def blocks_of(source: Source) -> Iterator[bytes]:
         yield from blocks_of_stream(cast(BinaryIO, source))
     else:
         yield from _blocks_of_lines(cast(Iterable[bytes | str], source))
+
+
+def only_named(blocks: Iterable[bytes], names: Collection[str]) -> Iterator[bytes]:
+    """The lines of programs that log under one of these syslog_names, such as `postfix-out`; all if none is named."""
+    if not names:
+        yield from blocks
+        return
+    alternatives = b"|".join(re.escape(name.encode(errors="surrogateescape")) for name in names)
+    wanted = re.compile(rb"^(?:\d{4}-\S+|[^\n]{15}) \S+ (?:%s)/[^\n]*\n" % alternatives, re.MULTILINE)
+    for block in blocks:
+        yield b"".join(wanted.findall(block))
 
 
 def blocks_of_file(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes]:

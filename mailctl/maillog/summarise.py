@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -16,7 +16,7 @@ from mailctl.maillog.lines import by_hour, hour_length
 from mailctl.maillog.pieces import count_pieces, no_garbage
 from mailctl.maillog.position import Position, Reader
 from mailctl.maillog.report import Report
-from mailctl.maillog.source import BLOCK, Source, blocks_of, files_of
+from mailctl.maillog.source import BLOCK, Source, blocks_of, files_of, only_named
 from mailctl.maillog.stamps import Years, hour_of, in_order
 from mailctl.maillog.state import State, locked
 from mailctl.maillog.summary import make_report
@@ -34,6 +34,7 @@ def summarise(
     zone: tzinfo | None = None,
     jobs: int | None = None,
     on_unparsed: OnUnparsed | None = None,
+    syslog_names: Collection[str] = (),
 ) -> Report:
     """Count a log.
 
@@ -44,6 +45,7 @@ def summarise(
         zone: of stamps that do not name one.
         jobs: processes, for several files or a large one; as many as there are processors when None.
         on_unparsed: called with each line that was not understood.
+        syslog_names: count only what Postfix logs under these names, as if nothing else were in the log.
 
     Raises:
         LogError: a file cannot be opened or is damaged.
@@ -51,14 +53,14 @@ def summarise(
     files = files_of(source)
     if files is not None:
         files = _by_time(files)
-    if files is not None and since is None and until is None and on_unparsed is None:
+    if files is not None and since is None and until is None and on_unparsed is None and not syslog_names:
         with no_garbage():
             counting = count_pieces(files, jobs or os.cpu_count() or 1)
             return make_report(counting, _newest(files), zone)
     window = Window(since, until, zone) if since or until else None
     base = _base_year(files) if window else 0
     counting = Counting(on_unparsed=on_unparsed, window=window, base_year=base)
-    for block in blocks_of(source if files is None else files):
+    for block in only_named(blocks_of(source if files is None else files), syslog_names):
         counting.feed(block)
     return make_report(counting, _newest(files), zone)
 
@@ -70,6 +72,7 @@ def summarise_new(
     *,
     zone: tzinfo | None = None,
     on_unparsed: OnUnparsed | None = None,
+    syslog_names: Collection[str] = (),
 ) -> tuple[Report, dict[str, int]]:
     """Count the lines that no earlier call with this state has counted.
 
@@ -81,6 +84,7 @@ def summarise_new(
         state: a file made at the first call; one more file beside it is the lock.
         grow: makes the new sums from the old ones and the report. They are kept in the state, so that they count
             each line once, too.
+        syslog_names: as in `summarise`; the same in all calls.
 
     Returns:
         The report of the new lines, and the sums.
@@ -93,8 +97,8 @@ def summarise_new(
         for file in files:
             name = str(file.absolute())
             reader = Reader(file, kept.positions.get(name, Position()))
-            for block in reader.blocks():
-                counting.feed(as_syslog(block))
+            for block in only_named(map(as_syslog, reader.blocks()), syslog_names):
+                counting.feed(block)
             kept.positions[name] = reader.position
         return _newest(files)
 
@@ -107,6 +111,7 @@ def summarise_new_entries(
     grow: Grow | None = None,
     *,
     on_unparsed: OnUnparsed | None = None,
+    syslog_names: Collection[str] = (),
 ) -> tuple[Report, dict[str, int]]:
     """Count the entries of the journal that no earlier call with this state has counted; see `summarise_new`.
 
@@ -123,7 +128,8 @@ def summarise_new_entries(
                     if cursor := cursor_of(line):
                         kept.cursor = cursor
                         break
-                counting.feed(as_syslog(b"".join(lines)))
+                for block in only_named([as_syslog(b"".join(lines))], syslog_names):
+                    counting.feed(block)
         return datetime.now(UTC)
 
     return _count_new(state, read_journal, grow, None, on_unparsed)

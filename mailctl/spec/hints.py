@@ -13,7 +13,8 @@ MOST_NAMES = 5_000
 LONGEST_QUOTE = 200
 # As repr() quotes: the same quote at both ends, a backslash before what it escapes.
 _QUOTED = r"(?:(?!\1)[^\\]|\\.)"
-_LONG_QUOTE = re.compile(rf"(['\"])({_QUOTED}{{150}}){_QUOTED}{{{LONGEST_QUOTE - 150},}}\1")
+# Possessive: what is never given back need not be remembered, and a value may have megabytes.
+_LONG_QUOTE = re.compile(rf"(['\"])({_QUOTED}{{150}}){_QUOTED}{{{LONGEST_QUOTE - 150},}}+\1")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -11,13 +11,23 @@ from mailctl.errors import Origin, Problem
 from mailctl.spec.fleet import fleet_problems
 from mailctl.spec.foreign import KNOWN_KEYS, is_foreign
 from mailctl.spec.hints import did_you_mean
-from mailctl.spec.nodes import ListNode, MappingNode, SourceFile, UnreadableFileError, expand, read_source
+from mailctl.spec.nodes import (
+    LARGEST_SPEC,
+    MOST_VALUES,
+    ListNode,
+    MappingNode,
+    SourceFile,
+    UnreadableFileError,
+    expand,
+    read_source,
+)
 from mailctl.spec.source import read_yaml
 from mailctl.spec.table import COLUMNS, Table, TableFile
 from mailctl.spec.values.domains import parse_domain
 
 YAML_SUFFIXES = (".yml", ".yaml")
 TABLE_SUFFIX = ".csv"
+TOO_LARGE = f"with this file the spec is larger than {LARGEST_SPEC >> 20} MiB"
 
 
 @dataclass
@@ -27,6 +37,15 @@ class SpecFiles:
     root: MappingNode | None = None
     files: dict[str, SourceFile] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def characters(self) -> int:
+        return sum(len(source.text) for source in self.files.values())
+
+    @property
+    def values(self) -> int:
+        """Keys and values, those of lists and mappings included."""
+        return sum(len(source.marks) for source in self.files.values())
 
 
 def read_spec_files(path: Path) -> SpecFiles:
@@ -50,7 +69,10 @@ def read_spec_files(path: Path) -> SpecFiles:
 
 def _read(found: SpecFiles, path: Path, included_at: Origin | None) -> SourceFile | None:
     try:
-        return read_source(path)
+        source = read_source(path)
+        if found.characters + len(source.text) > LARGEST_SPEC:
+            raise UnreadableFileError(Problem(Origin(str(path)), "", TOO_LARGE))
+        return source
     except UnreadableFileError as error:
         problem = error.problem
         if included_at is not None and not problem.origin.line:
@@ -64,7 +86,7 @@ def _read_fragment(found: SpecFiles, path: Path, included_at: Origin | None) -> 
     if source is None:
         return None
     found.files[source.name] = source
-    root, problems = read_yaml(source)
+    root, problems = read_yaml(source, MOST_VALUES - found.values)
     source.is_foreign = is_foreign(source, root)
     if source.is_foreign and root:
         # What else is wrong with it would quote it.
@@ -158,7 +180,7 @@ def _include_table(found: SpecFiles, root: MappingNode, file: Path, included_at:
         message = f"{source.name!r} holds no column of a table of mailboxes"
         found.problems.append(Problem(included_at, "include", message, f"columns: {', '.join(COLUMNS)}"))
         return
-    table = Table(table_file)
+    table = Table(table_file, MOST_VALUES - found.values)
     found.problems += table.problems
     domains = root.get("domains")
     hosted = _hosted_domains(domains) if isinstance(domains, MappingNode) else {}

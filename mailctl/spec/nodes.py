@@ -15,7 +15,10 @@ from typing import Any
 
 from mailctl.errors import Origin, Problem
 
-LARGEST_FILE = 64 * 2**20
+# Of all files of a spec together: what is larger would need more time and memory than a plan may take.
+LARGEST_SPEC = 32 * 2**20
+MOST_VALUES = 700_000  # keys count, too; a mailbox has six, an alias three
+TOO_MANY_VALUES = f"a spec cannot hold more than {MOST_VALUES:,} keys and values"
 LONGEST_SECRET = 4096
 MOST_PROBLEMS = 50
 
@@ -136,7 +139,7 @@ def read_source(path: Path) -> SourceFile:
         UnreadableFileError: missing, not a regular file (never waits on a FIFO), too large, or not text.
     """
     try:
-        content = read_regular(path, LARGEST_FILE)
+        content = read_regular(path, LARGEST_SPEC)
     except OSError as error:
         reason = error.strerror or str(error)
         raise _unreadable(path, f"cannot read it: {reason[:1].lower()}{reason[1:]}") from error

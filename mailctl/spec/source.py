@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from mailctl.errors import Origin, Problem
-from mailctl.spec.nodes import MOST_PROBLEMS, ListNode, MappingNode, Place, SourceFile
+from mailctl.spec.nodes import MOST_PROBLEMS, MOST_VALUES, TOO_MANY_VALUES, ListNode, MappingNode, Place, SourceFile
 
 DEEPEST_NESTING = 16
 NotYamlError = yaml.YAMLError
@@ -37,9 +37,12 @@ _LIBYAML_WORDS = {
 }
 
 
-def read_yaml(source: SourceFile) -> tuple[MappingNode | None, list[Problem]]:
-    """The mapping a file holds, and what is wrong with its YAML; None where nothing useful is left."""
-    builder = _Builder(source)
+def read_yaml(source: SourceFile, most: int = MOST_VALUES) -> tuple[MappingNode | None, list[Problem]]:
+    """The mapping a file holds, and what is wrong with its YAML; None where nothing useful is left.
+
+    `most` is how many keys and values it may hold.
+    """
+    builder = _Builder(source, most)
     try:
         root = builder.build()
     except yaml.MarkedYAMLError as error:
@@ -61,8 +64,9 @@ class _Stop(Exception):  # noqa: N818 - not an error: the problems found so far 
 class _Builder:
     """Builds nodes from events with a stack of its own, so that nesting cannot exhaust Python's."""
 
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: SourceFile, most: int) -> None:
         self.source = source
+        self.most = most
         self.problems: list[Problem] = []
 
     def build(self) -> Any:
@@ -83,12 +87,16 @@ class _Builder:
         items: list[Any] = []
         marks: list[Place] = []
         stack: list[tuple[list[Any], list[Place]]] = []
-        documents = 0
+        documents, left = 0, self.most
         while True:
             event = next_event()
             kind = type(event)
             if kind is scalar:
                 marks.append(event.start_mark.index)
+                left -= 1
+                if left < 0:
+                    self._report(event, TOO_MANY_VALUES)
+                    raise _Stop
                 value = event.value
                 items.append(value if event.style or value not in _NULLS else None)
                 if event.anchor or event.tag:

@@ -9,7 +9,16 @@ from typing import Any
 
 from mailctl.errors import Origin, Problem
 from mailctl.spec.hints import did_you_mean
-from mailctl.spec.nodes import MOST_PROBLEMS, ListNode, MappingNode, Place, SourceFile, Span
+from mailctl.spec.nodes import (
+    MOST_PROBLEMS,
+    MOST_VALUES,
+    TOO_MANY_VALUES,
+    ListNode,
+    MappingNode,
+    Place,
+    SourceFile,
+    Span,
+)
 
 ADDRESS = "address"
 SECRETS = {"password_hash": "hash", "password_file": "file"}
@@ -45,11 +54,12 @@ class Table:
     """What a table holds: mailboxes by domain and localpart, both as written, and what is wrong with it.
 
     The first line names the columns; `send_as` and `deliver_to` hold several values apart by spaces; an empty cell
-    is a key that is not given.
+    is a key that is not given. `most` is how many values it may hold.
     """
 
-    def __init__(self, source: TableFile) -> None:
+    def __init__(self, source: TableFile, most: int = MOST_VALUES) -> None:
         self.source = source
+        self.most = most
         self.problems: list[Problem] = []
         self.columns: list[str] = []
         self._found: dict[str, dict[str, tuple[MappingNode, Place]]] = {}
@@ -67,7 +77,12 @@ class Table:
         self._check_header()
         if self.problems:
             return
+        left = self.most
         for line, cells in rows:
+            left -= len(cells) + 1
+            if left < 0:
+                self._report(line, 0, TOO_MANY_VALUES)
+                return
             if len(cells) == len(self.columns):
                 self._add(line, cells)
             else:

@@ -17,26 +17,9 @@ from mailctl.plan.model import Plan
 from mailctl.plan.text import render_text
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12
+from tests.property.generated import HASHES, domains
 
 ORDER = Order("ali", lambda message: None, b"version: 1\n", allow_destroy=True)
-NAMES = ("ali", "bob", "carol", "dora")
-HASHES = tuple("{SHA512-CRYPT}$6$aaaaaaaaaaaaaaaa$" + letter * 86 for letter in "xyz")
-ALI = {"password": {"hash": HASHES[0]}}
-
-passwords = st.sampled_from(HASHES).map(lambda text: {"hash": text})
-mailboxes = st.fixed_dictionaries({"password": passwords}, optional={"quota": st.sampled_from(["1G", "2G", "0"])})
-domains = st.fixed_dictionaries(
-    {"mailboxes": st.dictionaries(st.sampled_from(NAMES[1:]), mailboxes).map(lambda found: {"ali": ALI, **found})},
-    optional={
-        "quota": st.sampled_from(["10G", "20G"]),
-        "catch_all": st.just("ali"),
-        "dkim": st.sampled_from([{"selector": "s1"}, {"selector": "s2"}]),
-        "aliases": st.dictionaries(
-            st.sampled_from(["info", "team", "/^ticket-[0-9]+$/"]),
-            st.sampled_from([["ali"], ["ali", "bob@elsewhere.example"]]),
-        ),
-    },
-)
 specs = st.fixed_dictionaries(
     {
         "version": st.just("1"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lab_kit import Lab, eventually, password_hash, write_example
 
-from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
+from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
 
 pytestmark = pytest.mark.real
 
@@ -162,6 +162,56 @@ def test_while_another_apply_runs_the_second_is_refused(lab: Lab, spec: Path) ->
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "another mailctl is writing to this host" in apply(lab, exit_code=75)
     assert "Generation" in apply(lab)
+
+
+def test_of_applies_at_a_time_one_serves_and_the_others_are_refused(lab: Lab, spec: Path) -> None:
+    add_mailbox(spec, "hugo")
+    environment = [f"{name}={value}" for name, value in PYTHON_ENVIRONMENT.items()]
+    verb = ("env", *environment, *python_module("mailctl", "-f", str(spec), "apply", "-y", "--no-canary"))
+    script = 'for each in 1 2 3 4; do { "$@" >/dev/null 2>&1; echo "exit $?"; } & done; wait'
+    exits = lab.run("sh", "-c", script, "sh", *verb).splitlines()
+    # One that begins after the first ended has nothing to do.
+    assert len(exits) == 4
+    assert {"exit 0"} <= set(exits) <= {"exit 0", "exit 75"}
+    assert "No changes." in apply(lab)
+    assert lab.send(STRANGER, "hugo@example.org").is_accepted
+    assert lab.run("grep", "-rl", "+ mailbox hugo", "/var/lib/mailctl/history").count("plan.txt") == 1
+
+
+def test_a_place_that_somebody_made_a_symlink_is_not_written_through(lab: Lab, spec: Path) -> None:
+    lab.run("sh", "-c", "mv /etc/postfix/main.cf /etc/postfix/elsewhere && ln -s elsewhere /etc/postfix/main.cf")
+    try:
+        before = fingerprint(lab)
+        add_mailbox(spec, "ida")
+        assert "/etc/postfix/main.cf: is a symlink" in apply(lab, exit_code=69)
+        assert fingerprint(lab) == before
+    finally:
+        lab.run("mv", "/etc/postfix/elsewhere", "/etc/postfix/main.cf")
+
+
+@pytest.mark.parametrize("user", ["opendkim", "vmail"])
+def test_without_a_user_that_files_belong_to_nothing_is_written(lab: Lab, spec: Path, user: str) -> None:
+    before = fingerprint(lab)
+    add_mailbox(spec, "jana")
+    lab.run("sed", "-i.kept", f"s/^{user}:/x{user}:/", "/etc/passwd")
+    try:
+        said = apply(lab, exit_code=69)
+    finally:
+        lab.run("mv", "/etc/passwd.kept", "/etc/passwd")
+    assert f"there is no user '{user}'" in said
+    assert fingerprint(lab) == before
+
+
+def test_a_stopped_postfix_gets_its_files_and_stays_stopped(lab: Lab, spec: Path) -> None:
+    lab.run("postfix", "stop")
+    try:
+        add_mailbox(spec, "kim")
+        assert "Postfix: warning: it does not run" in apply(lab)
+        assert "kim@example.org" in lab.run("cat", "/etc/dovecot/mailctl.users")
+        assert lab.sandbox.run(["postfix", "status"]).returncode != 0
+    finally:
+        lab.run("postfix", "start")
+    assert lab.send(STRANGER, "kim@example.org").is_accepted
 
 
 @pytest.mark.parametrize("step", ["begin", "prepare", "replace"])

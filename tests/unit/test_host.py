@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from pathlib import Path, PurePosixPath
 
@@ -70,6 +71,37 @@ def test_what_is_not_there_is_nothing(host: LocalHost) -> None:
     assert host.list_directory(missing) == []
     host.remove(missing)
     host.remove_tree(missing)
+
+
+def test_a_process_that_ends_while_it_is_read_about_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+
+    def slowly(path: Path) -> bytes:
+        """The process is gone once its file is open."""
+        with path.open("rb") as file:
+            os.waitpid(child, 0)
+            return file.read()
+
+    monkeypatch.setattr(Path, "read_bytes", slowly)
+    assert LocalHost().read(PurePosixPath(f"/proc/{child}/status")) is None
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_write_that_fails_leaves_nothing_behind(host: LocalHost, is_there: bool) -> None:
+    if is_there:
+        host.create(FILE, b"old", 0o644)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, most))  # Python ignores the signal, so write(2) fails
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            create_whole(host, FILE, b"too long", 0o644)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert host.list_directory(FILE.parent) == (["main.cf"] if is_there else [])
+    assert host.read(FILE) == (b"old" if is_there else None)
 
 
 def test_a_folder_that_stands_for_a_host_has_no_services_and_no_owners(host: LocalHost) -> None:

@@ -1,4 +1,8 @@
-"""Bar charts as numbers for SVG: where each bar stands, and what it says when pointed at."""
+"""Bar charts as numbers for SVG: where each bar stands, and what it says when pointed at.
+
+Across, a chart is as wide as the page, in per cent; upwards it has a fixed height in pixels. So its letters keep their
+size on a narrow screen.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from dataclasses import dataclass
 from mailctl.maillog.formats import numbers
 from mailctl.maillog.formats.hours import Series
 
-WIDTH, HEIGHT = 960, 160
-LEFT, BOTTOM, TOP = 48, 20, 8
+HEIGHT = 160
+BOTTOM, TOP = 20, 8
 GAP = 0.2
 """Share of a step that stays empty."""
 LABELS = 8
@@ -17,7 +21,7 @@ LABELS = 8
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle in user units of the chart; `kind` is its CSS class."""
+    """A rectangle: `x` and `width` in per cent, `y` and `height` in pixels; `kind` is its CSS class."""
 
     x: str
     y: str
@@ -29,8 +33,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
+    """A label; on a narrow page only those that are not `is_minor` have room."""
+
     position: str
     text: str
+    is_minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +57,12 @@ def stacked(title: str, series: Series, kinds: Sequence[str]) -> Chart | None:
     highest = max(map(sum, columns), default=0)
     if not highest:
         return None
-    step = (WIDTH - LEFT) / len(columns)
+    step = 100 / len(columns)
     bars = tuple(_bars(columns, kinds, series, step, highest))
     every = -(-len(columns) // LABELS)
     across = tuple(
-        Tick(f"{LEFT + step * (place + 0.5):.1f}", _label(series, place)) for place in range(0, len(columns), every)
+        Tick(f"{step * (place + 0.5):.2f}%", _label(series, place), is_minor=number % 2 == 1)
+        for number, place in enumerate(range(0, len(columns), every))
     )
     up = tuple(Tick(f"{_y(value, highest):.1f}", numbers.count(value)) for value in _steps(highest))
     return Chart(title, tuple(kinds), bars, across, up)
@@ -69,9 +77,9 @@ def _bars(
             if not value:
                 continue
             top, base = _y(below + value, highest), _y(below, highest)
-            x = LEFT + step * (place + GAP / 2)
+            x = step * (place + GAP / 2)
             title = f"{series.starts[place]:%Y-%m-%d %H:00}: {numbers.count(value)} {kind}"
-            yield Bar(f"{x:.1f}", f"{top:.1f}", f"{step * (1 - GAP):.1f}", f"{base - top:.1f}", kind, title)
+            yield Bar(f"{x:.2f}%", f"{top:.1f}", f"{step * (1 - GAP):.2f}%", f"{base - top:.1f}", kind, title)
             below += value
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 from mailctl.maillog.formats import Style, hours, numbers
-from mailctl.maillog.formats.chart import HEIGHT, WIDTH, Chart, stacked
+from mailctl.maillog.formats.chart import HEIGHT, Chart, stacked
 from mailctl.maillog.formats.limit import limited
 from mailctl.maillog.formats.problems import Finding, causes_of, find_problems
 from mailctl.maillog.formats.safe import printable, shortened
@@ -79,7 +79,6 @@ class View:
     understood: str
     policy: str
     css: str
-    width: int
     height: int
     tiles: tuple[Tile, ...]
     totals: tuple[Tile, ...]
@@ -101,7 +100,6 @@ def _view(report: Report, style: Style) -> View:
         understood=f"{numbers.count(report.lines.total)} lines, {numbers.count(report.lines.unparsed)} not understood",
         policy=f"default-src 'none'; style-src '{_digest(css)}'; base-uri 'none'; form-action 'none'",
         css=css,
-        width=WIDTH,
         height=HEIGHT,
         tiles=tuple(_tile(report, name) for name in TILES),
         totals=tuple(_tile(report, name) for name in DEFINITIONS),

@@ -25,9 +25,8 @@ from mailctl.maillog.events import (
     PickedUp,
     Removed,
     Unparsed,
-    log_line,
-    parse_line,
 )
+from mailctl.maillog.parse import log_line, parse_line
 
 
 class Kind(StrEnum):

@@ -146,9 +146,28 @@ def test_cron_lines_of_pflogsumm_run(log: Path) -> None:
 def test_only_what_is_not_done_gets_a_note(log: Path) -> None:
     done = run("-e", "-m", "-q", "-i", "--smtpd-stats", "--iso-date-time", "--zero-fill", "--no-no-msg-size", log)
     assert (done.returncode, done.stderr) == (0, "")
-    done = run("--rej-add-from", "--syslog-name=mail", log)
+    done = run("--rej-add-from", log)
     assert done.returncode == 0
-    assert [line.split()[1] for line in done.stderr.splitlines()] == ["--rej-add-from", "--syslog-name"]
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["--rej-add-from"]
+
+
+def test_only_one_instance_counts_on_request(tmp_path: Path) -> None:
+    """As in pflogsumm: the name asked for, and `postfix`, under which every instance begins to log."""
+    log = tmp_path / "mail.log"
+    instances = (("postfix", "J", "one"), ("postfix-out", "K", "two"), ("mx", "L", "three"))
+    texts = (
+        LOG.replace(" postfix/", f" {name}/").replace("Hz1J", f"Hz1{end}").replace("Bob@", f"{sender}@")
+        for name, end, sender in instances
+    )
+    log.write_text("".join(texts))
+    for arguments, received in (((), 3), (("--syslog-name", "mx"), 2), (("--syslog-name=(mx|postfix-out)",), 3)):
+        assert totals(run("--json", *arguments, log))["received"] == received
+    counted = run("--syslog-name=mx", "--json", "--state", tmp_path / "state", log)
+    assert totals(counted)["received"] == 2
+    detail = run("--syslog-name=postfix", "-e", "-u", "0", log).stdout
+    assert ("one@a.example" in detail, "two@a.example" in detail) == (True, False)
+    lives = map(json.loads, run("--syslog-name=postfix", "--format=jsonl", log).stdout.splitlines())
+    assert [life["sender"] for life in lives if life["queue_id"]] == ["one@a.example"]
 
 
 def test_the_beginning_of_a_long_name_is_enough_as_in_pflogsumm(log: Path) -> None:

@@ -71,8 +71,8 @@ def test_a_missing_spec_a_folder_a_fifo_and_a_device_are_problems_and_never_wait
 
 def test_a_file_larger_than_any_spec_is_refused() -> None:
     path = write(BASE)
-    os.truncate(path, 64 * 2**20 + 1)
-    assert messages(path) == ["mail.yml: cannot read it: it is larger than 64 MiB"]
+    os.truncate(path, 32 * 2**20 + 1)
+    assert messages(path) == ["mail.yml: cannot read it: it is larger than 32 MiB"]
 
 
 NESTED = [opening * 100_000 for opening in ("[", "{a: ", "a: ", "- ", "? ", "&a ")]
