@@ -13,11 +13,11 @@ import pytest
 
 from mailctl.probe.arena import Family, Transport
 from mailctl.probe.case import FOLDER, load_family
+from mailctl.probe.cipher_suites import ALL_1_2
 from mailctl.probe.dialogue import Connection, Dialogue, DialogueError, Endpoint, Patience, Transcript
 from mailctl.probe.handshake import Agreement, Offer, TlsVersion, negotiate
 from mailctl.probe.result import Outcome, Verdict
 from mailctl.probe.subject import Subject
-from mailctl.probe.suites import ALL_1_2
 
 
 @contextlib.contextmanager
