@@ -10,56 +10,24 @@ import tempfile
 from pathlib import Path
 
 from bench.arguments import parser
-from mailctl.host import LocalHost
-from mailctl.lab.lifecycle import bring_down, serve, start_lab
-from mailctl.probe import probe_sandbox, select_checks
-from mailctl.sandbox import Sandbox
-from mailctl.spec.hash import Scheme, hash_password
-from mailctl.spec.load import load_spec
-from mailctl.spec.model import Spec
+from tests.real.probe_lab import ProbeLab, started_lab
 
 BUDGET = {False: 10.0, True: 5.0}  # seconds, whole and fast
 TIMES = 3
-SPEC = """
-version: 1
-server: {hostname: mx1.example.org}
-tls: {certificate: /etc/ssl/mx1/fullchain.pem, key: /etc/ssl/mx1/privkey.pem}
-domains:
-  example.org:
-    dkim: {selector: s2026a}
-    mailboxes:
-      ali: {password: {file: hash}, send_as: [info]}
-      bob: {password: {file: hash}}
-    aliases: {info: [ali], sales: [bob], team: [ali, bob, carol@partner.example]}
-  example.net:
-    catch_all: shop
-    mailboxes: {shop: {password: {file: hash}}}
-"""
 
 
 def main() -> None:
     parser("bench.probe", __doc__).parse_args()
-    host, name = LocalHost(), f"bench-probe-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="mailctl-bench.") as folder:
-        spec_file = Path(folder) / "mail.yml"
-        spec_file.write_text(SPEC)
-        (Path(folder) / "hash").write_text(hash_password(host, "correct horse", Scheme.SHA512_CRYPT))
-        spec = load_spec(spec_file)
-        try:
-            lab = start_lab(host, name, spec, spec_file, dies_with_us=True)
-            serve(lab, spec, spec_file)
-            for is_fast in (True, False):
-                measure(lab, spec, is_fast)
-            lab.stop()
-        finally:
-            bring_down(host, name)
+    with tempfile.TemporaryDirectory(prefix="mailctl-bench.") as folder, started_lab("bench", Path(folder)) as lab:
+        for is_fast in (True, False):
+            measure(lab, is_fast)
 
 
-def measure(lab: Sandbox, spec: Spec, is_fast: bool) -> None:
+def measure(lab: ProbeLab, is_fast: bool) -> None:
     """Print each of three runs: the first meets a server whose processes have yet to start."""
     for _ in range(TIMES):
         before = busy_seconds()
-        report = probe_sandbox(lab, spec, select_checks(fast=is_fast))
+        report = lab.probe(fast=is_fast)
         used = busy_seconds() - before
         attempts = sum(len(result.outcomes) for result in report.results)
         kind = "fast" if is_fast else "whole"

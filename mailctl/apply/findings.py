@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from mailctl.errors import Origin, Problem
+from mailctl.probe.clients import is_client
 from mailctl.probe.result import Outcome, Report, Result, Verdict
-from mailctl.probe.suite import is_client
 
 SHOWN_DIALOGUES = 2
 

@@ -16,7 +16,7 @@ from mailctl.errors import ExitCode, MailctlError, UsageError
 if TYPE_CHECKING:
     from mailctl.dkim.arc import Arc
     from mailctl.dkim.public_key import KeyAnswer
-    from mailctl.dkim.verify import Signature, Verification
+    from mailctl.dkim.signature import Signature, Verification
     from mailctl.spec.model import Spec
 
 LONGEST_ROTATE = 60.0  # seconds for all domains
@@ -189,7 +189,7 @@ def _key_finder(key_file: Path | None, nameserver: str | None) -> Callable[[str]
 
 
 def _lines(found: Verification, arc: Arc | None) -> Iterator[str]:
-    from mailctl.dkim.verify import problems_of
+    from mailctl.dkim.signature import problems_of
 
     for signature in found.signatures:
         yield from _signature_lines(signature, found.authors)
@@ -222,7 +222,7 @@ def _signature_lines(signature: Signature, authors: tuple[str, ...]) -> Iterator
 
 
 def _as_json(found: Verification, arc: Arc | None) -> dict[str, Any]:
-    from mailctl.dkim.verify import problems_of
+    from mailctl.dkim.signature import problems_of
 
     return {
         "verified": found.is_verified,

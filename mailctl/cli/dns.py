@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailctl.cli.common import Session, common_options
+from mailctl.cli.terminal import printable_lines
 from mailctl.errors import ExitCode, UsageError, printable
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def records(session: Session, format_: str, domain: str | None) -> None:
         session.emit("", publication_json(found))
         return
     render = {"table": render_table, "zone": render_zone, "octodns": render_octodns}[format_]
-    session.emit("\n".join(map(printable, render(found).split("\n"))), {})
+    session.emit(printable_lines(render(found)), {})
 
 
 def _find(domain: str, known: Iterable[str]) -> str:

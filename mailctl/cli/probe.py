@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailctl.cli.common import Session, common_options
-from mailctl.errors import ExitCode, UsageError, printable
+from mailctl.cli.terminal import printable_lines
+from mailctl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mailctl.probe import Report, Result
@@ -42,7 +43,7 @@ def show_report(session: Session, run: Callable[[Callable[[Result], None]], Repo
 
     def announce(result: Result) -> None:
         if not session.json and not (session.quiet and result.verdict != "FAIL"):
-            text = "\n".join(map(printable, render_result(result, verbose=session.verbose).split("\n")))
+            text = printable_lines(render_result(result, verbose=session.verbose))
             head, rest = text[:4], text[4:]
             click.echo(click.style(head, fg=STYLES[result.verdict]) + rest)
 

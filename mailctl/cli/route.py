@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mailctl.cli.common import Session, common_options
-from mailctl.errors import ExitCode, UsageError, printable
+from mailctl.cli.terminal import printable_lines
+from mailctl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from mailctl.route import Mail
@@ -37,16 +38,12 @@ def route(session: Session, address: str, sender: str, login: str, live: bool) -
     journey = trace(spec, target, RenderedServer(spec, target), mail)
     text, data = render_text(journey), journey_as_json(journey)
     if not live:
-        session.emit(_printable_lines(text), data)
+        session.emit(printable_lines(text), data)
         return ExitCode.OK
     found = differences(journey, trace(spec, target, LiveServer(session.host, target), mail))
     verdict = render_differences(found) or "The server does as the spec says."
-    session.emit(_printable_lines(f"{text}\n\n{verdict}"), {**data, "differences": differences_as_json(found)})
+    session.emit(printable_lines(f"{text}\n\n{verdict}"), {**data, "differences": differences_as_json(found)})
     return ExitCode.FAILED if found else ExitCode.OK
-
-
-def _printable_lines(text: str) -> str:
-    return "\n".join(map(printable, text.split("\n")))
 
 
 def _mail(address: str, sender: str, login: str) -> Mail:

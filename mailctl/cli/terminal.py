@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from mailctl.errors import printable
+
 WIDTH = 100
 """Columns where no terminal says how many it has: mail programs and browsers show these."""
 
@@ -17,3 +19,8 @@ def terminal() -> tuple[int, bool]:
     color = click.get_current_context().color
     width = shutil.get_terminal_size((WIDTH, 24)).columns if is_terminal else WIDTH
     return width, is_terminal if color is None else color
+
+
+def printable_lines(text: str) -> str:
+    """`text` made safe for a terminal, its line ends kept."""
+    return "\n".join(map(printable, text.split("\n")))

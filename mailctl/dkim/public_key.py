@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mailctl.dkim.tags import parse_tags
 from mailctl.errors import MailctlError
 
 LONGEST_RECORD = 8192  # characters; an RSA key of 4096 bits needs 720
@@ -37,13 +36,7 @@ class PublicKeyRecord:
         """Raises ValueError, with a reason, where it is no record of a public key."""
         if len(record) > LONGEST_RECORD:
             raise ValueError(f"the record is longer than {LONGEST_RECORD} characters")
-        tags: dict[str, str] = {}
-        for part in filter(str.strip, record.split(";")):
-            name, equals, value = part.partition("=")
-            name = name.strip()
-            if not equals or name in tags:
-                raise ValueError("the record is malformed" if not equals else f"the record has two {name}= tags")
-            tags[name] = value.strip()
+        tags = parse_tags(record)
         if tags.get("v", "DKIM1") != "DKIM1":
             raise ValueError("the record has another version than DKIM1")
         if "p" not in tags:
@@ -75,21 +68,6 @@ class PublicKeyRecord:
         except ValueError:
             return False
         return (self.key, self.key_type) == (other.key, other.key_type)
-
-
-def rsa_bits(key: str) -> int:
-    """The length of the modulus of an RSA key in base64 (SubjectPublicKeyInfo), in bits.
-
-    Raises:
-        ValueError: it is none.
-    """
-    from dkim.asn1 import ASN1FormatError
-    from dkim.crypto import UnparsableKeyError, parse_public_key
-
-    try:
-        return int(parse_public_key(base64.b64decode(key, validate=True))["modulus"]).bit_length()
-    except (binascii.Error, UnparsableKeyError, ASN1FormatError, IndexError, KeyError, TypeError) as error:
-        raise ValueError("the key in the record cannot be read") from error
 
 
 def record_in(text: str) -> str:

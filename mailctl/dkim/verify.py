@@ -9,14 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from mailctl.dkim.message import Bodies, from_domains, require_bounded, shown
-from mailctl.dkim.public_key import FORBIDDEN_BITS, WEAK_BITS, KeyAnswer, PublicKeyRecord, rsa_bits
+from mailctl.dkim.public_key import FORBIDDEN_BITS, WEAK_BITS, KeyAnswer, PublicKeyRecord
+from mailctl.dkim.signature import BodyHash, FindOrganisation, Signature, Verdict, Verification, alignment
+from mailctl.dkim.tags import key_bytes, rsa_bits
 from mailctl.errors import MailctlError, UnfitError
 
 MOST_SIGNATURES = 10
@@ -27,63 +28,6 @@ NEEDED_TAGS = ("v", "a", "b", "bh", "d", "h", "s")
 ED25519_BITS = 256
 
 FindKey = Callable[[str], KeyAnswer]
-FindOrganisation = Callable[[str], str]
-
-
-class Verdict(StrEnum):
-    """The words of Authentication-Results, RFC 8601 section 2.7.1."""
-
-    PASS = "pass"  # noqa: S105 - a word of the RFC
-    FAIL = "fail"
-    TEMPERROR = "temperror"  # asking again later may help
-    PERMERROR = "permerror"
-
-
-class BodyHash(StrEnum):
-    OK = "ok"
-    MISMATCH = "mismatch"
-    UNKNOWN = "unknown"
-
-
-class Alignment(StrEnum):
-    """How the signing domain fits the author's, RFC 7489 section 3.1.1."""
-
-    STRICT = "strict"
-    RELAXED = "relaxed"  # of the same organisation
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """One DKIM-Signature, counted from 1 at the top; times are aware, None where it names none."""
-
-    number: int
-    verdict: Verdict
-    reason: str = ""
-    domain: str = ""
-    selector: str = ""
-    algorithm: str = ""
-    canonicalization: str = ""
-    bits: int = 0
-    body_hash: BodyHash = BodyHash.UNKNOWN
-    alignment: Alignment = Alignment.NONE
-    signed: datetime | None = None
-    expires: datetime | None = None
-    fields: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was found in a message; `authors` are the domains in From, `unread` counts the signatures left out."""
-
-    authors: tuple[str, ...]
-    signatures: tuple[Signature, ...]
-    unread: int = 0
-
-    @property
-    def is_verified(self) -> bool:
-        return any(each.verdict is Verdict.PASS for each in self.signatures)
 
 
 def verify_message(
@@ -265,7 +209,7 @@ class _Examination:
 
     def _check_length(self, record: PublicKeyRecord) -> None:
         try:
-            bits = rsa_bits(record.key) if record.key_type == "rsa" else ED25519_BITS
+            bits = rsa_bits(key_bytes(record.key)) if record.key_type == "rsa" else ED25519_BITS
         except ValueError as error:
             raise _RefusedError(str(error)) from error
         self._found = replace(self._found, bits=bits)
@@ -292,16 +236,6 @@ class _Examination:
         self._found = replace(self._found, notes=(*self._found.notes, text))
 
 
-def alignment(domain: str, authors: tuple[str, ...], find_organisation: FindOrganisation) -> Alignment:
-    """How the signing domain fits the one domain in From; several authors align with nobody."""
-    if len(authors) != 1 or not domain:
-        return Alignment.NONE
-    (author,) = authors
-    if author == domain:
-        return Alignment.STRICT
-    return Alignment.RELAXED if find_organisation(author) == find_organisation(domain) else Alignment.NONE
-
-
 def shown_tag(value: bytes) -> str:
     """The value of a tag without the folding; of another encoding than UTF-8 as escapes."""
     return "".join(value.decode("utf-8", "backslashreplace").split())
@@ -320,13 +254,3 @@ def _base64(text: str, name: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _RefusedError(f"its {name}= tag is no base64") from error
-
-
-def problems_of(found: Verification) -> Iterator[str]:
-    """What is wrong with the message as a whole."""
-    if not found.signatures:
-        yield "the message is not signed"
-    if len(found.authors) > 1:
-        yield f"From names several domains ({', '.join(found.authors)}): no signature aligns with them"
-    if found.unread:
-        yield f"{found.unread} more signatures were not looked at"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mailctl.dkim.states import Stage
+from mailctl.dkim.tags import key_bytes, parse_tags, rsa_bits
 from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.facts import PublicKey
 from mailctl.dns.judge import TROUBLES, Judge, absence
 from mailctl.dns.record import Record
-from mailctl.dns.tags import key_bytes, parse_tags, rsa_bits
 from mailctl.dns.verdict import Check, Verdict
 
 SHORTEST_KEY = 2048  # bits

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mailctl.dkim.tags import parse_tags
 from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.record import Record
 from mailctl.dns.suffix import organisational_domain
-from mailctl.dns.tags import parse_tags
 from mailctl.dns.verdict import Check, Verdict
 from mailctl.spec.choices import DmarcPolicy
 

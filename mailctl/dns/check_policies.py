@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mailctl.dkim.tags import parse_tags
 from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.check_dmarc import dmarc_texts
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.records import NULL_MX, DomainPlan
 from mailctl.dns.senders import NOBODY
 from mailctl.dns.spf_record import spf_texts
-from mailctl.dns.tags import parse_tags
 from mailctl.dns.verdict import Check, Verdict
 
 _STS_ID = re.compile(r"[A-Za-z0-9]{1,32}")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from mailctl.errors import MailctlError
+from mailctl.dkim.signature import Verdict
+from mailctl.dkim.verify import verify_message
+from mailctl.dns.public_key import find_public_key
+from mailctl.dns.resolve import Resolver, Server
+from mailctl.dns.suffix import organisational_domain
 from mailctl.sandbox import ReceivedMessage, Sandbox
 from mailctl.sandbox.network import OUTSIDE_IPV4
-
-DNS_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """One message as the world got it; `signature` is the verdict of dkimpy, empty where nobody asked."""
+    """One message as the world got it; `signature` is the verdict on it, empty where nobody asked."""
 
     message: ReceivedMessage
     signature: str = ""
@@ -57,34 +60,16 @@ def read_sent(lab: Sandbox, recipient: str, *, verify: bool) -> SentMessage | No
 
 
 def _verify(lab: Sandbox, content: bytes) -> str:
-    """What dkimpy says, with the public key it finds in the lab's DNS (RFC 6376 section 6)."""
-    import dkim
-
-    verifier = dkim.DKIM(content)
-    if not any(name.lower() == b"dkim-signature" for name, _ in verifier.headers):
+    """The verdict on its signatures, with the public keys in the lab's DNS (RFC 6376 section 6)."""
+    resolver = Resolver([Server(OUTSIDE_IPV4)])
+    found = lab.call_outside(
+        lambda: verify_message(
+            content, lambda name: find_public_key(resolver, name), datetime.now(UTC), organisational_domain
+        )
+    )
+    if not found.signatures:
         return "none: the message is not signed"
-    try:
-        is_valid = lab.call_outside(lambda: verifier.verify(dnsfunc=_find_text_record))
-    except (dkim.DKIMException, dkim.dnsplug.dns.exception.DNSException) as error:
-        return f"invalid: {error}"
-    if not is_valid:
-        return "invalid: it does not match the message and the public key in the DNS"
-    return f"valid, made by {_text(verifier.domain)} with selector {_text(verifier.selector)}"
-
-
-def _find_text_record(name: bytes, timeout: float = DNS_TIMEOUT) -> bytes | None:
-    import dns.resolver
-
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = [OUTSIDE_IPV4]
-    try:
-        answer = resolver.resolve(name.decode(), "TXT", lifetime=timeout)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return None
-    except dns.exception.DNSException as error:
-        raise MailctlError(f"the DNS of the lab does not answer: {error}") from error
-    return b"".join(answer[0].strings)
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode(errors="replace")
+    signature = next((each for each in found.signatures if each.verdict is Verdict.PASS), found.signatures[0])
+    if signature.verdict is not Verdict.PASS:
+        return f"invalid: {signature.reason}"
+    return f"valid, made by {signature.domain} with selector {signature.selector}"

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from mailctl.probe.cipher_suites import ALL_1_2
 from mailctl.probe.dialogue import Connection
-from mailctl.probe.suites import ALL_1_2
 
 HANDSHAKE = 22
 CLIENT_HELLO, SERVER_HELLO, SERVER_KEY_EXCHANGE, SERVER_HELLO_DONE = 1, 2, 12, 14

@@ -22,7 +22,7 @@ LINK = "mailctl-probe"
 OUTER_LINK = "outside"
 SERVER_IPV4, OUTSIDE_IPV4 = "198.51.100.1", "198.51.100.2"
 SERVER_IPV6, OUTSIDE_IPV6 = "2001:db8:1000::1", "2001:db8:1000::2"
-# Where clients come from; see CLIENT_NETWORKS of suite.py.
+# Where clients come from; see CLIENT_NETWORKS of clients.py.
 CLIENTS = ("198.19.0.0/16", "2001:db8:1000::/36")
 USED = (*CLIENTS, "198.51.100.0/30")
 START_TIMEOUT = 5.0  # seconds

@@ -1,37 +1,20 @@
-"""Which checks there are, and running them against a sandbox, this machine, or another one."""
+"""Making the checks against a sandbox, this machine, or another one."""
 
 from __future__ import annotations
 
-import itertools
-import random
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 
-from mailctl.errors import UnfitError, UsageError
+from mailctl.errors import UsageError
 from mailctl.host import LocalHost
 from mailctl.probe import outside
 from mailctl.probe.arena import Arena, Family, Vantage
-from mailctl.probe.case import load_checks
+from mailctl.probe.catalogue import select_checks
 from mailctl.probe.check import Check
-from mailctl.probe.families import (
-    auth,
-    certificate,
-    ciphers,
-    closed,
-    delivery,
-    early_data,
-    errors,
-    renegotiation,
-    signer,
-    signing,
-    smuggling,
-    tables,
-    tls,
-)
+from mailctl.probe.clients import client_addresses
 from mailctl.probe.logins import known_passwords, when_reread
 from mailctl.probe.mailroom import Mailroom
 from mailctl.probe.result import Report, Result, Verdict
@@ -43,28 +26,7 @@ from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6, has_ipv6
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-MODULES = (
-    auth,
-    errors,
-    tables,
-    tls,
-    ciphers,
-    renegotiation,
-    early_data,
-    certificate,
-    delivery,
-    signer,
-    signing,
-    smuggling,
-    closed,
-)
-FAMILIES = ("relay", "auth", "identity", "enumeration", "tls", "delivery", "signing", "smuggling", "closed")
 HELO = "probe.client.example"
-CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
-    Family.IPV4: IPv4Network("198.19.0.0/16"),  # RFC 2544
-    Family.IPV6: IPv6Network("2001:db8:1000::/36"),  # RFC 3849
-}
-CLIENTS, FIRST_CLIENT = 4000, 256
 STRANGER_IPV4 = "198.51.100.77"
 # For a remote server, in seconds: one reply, all of it, and between connections (servers count them per client).
 REMOTE_PATIENCE, REMOTE_LIMIT, REMOTE_PACE = 30.0, 900.0, 1.1
@@ -80,26 +42,6 @@ SANDBOX_WORLD = {
 
 def ignore(result: Result) -> None:
     """Announce nothing."""
-
-
-def all_checks() -> tuple[Check, ...]:
-    """Every check, family by family."""
-    parts = (load_checks(), *(module.checks() for module in MODULES))
-    return tuple(sorted(itertools.chain(*parts), key=lambda check: FAMILIES.index(check.family)))
-
-
-def select_checks(only: Sequence[str] = (), *, fast: bool = False) -> tuple[Check, ...]:
-    """The checks named by `only` (a family, or the whole name of a check), or all; `fast` leaves out the slow ones.
-
-    Raises:
-        UsageError: nothing has that name.
-    """
-    checks = all_checks()
-    known = {name for check in checks for name in (check.name, check.family)}
-    if unknown := [name for name in only if name not in known]:
-        raise UsageError(f"no check is called {unknown[0]!r}", hint=f"families are: {', '.join(FAMILIES)}")
-    chosen = (check for check in checks if not only or {check.name, check.family} & set(only))
-    return tuple(check for check in chosen if check.is_fast or not fast)
 
 
 def probe_sandbox(
@@ -233,44 +175,6 @@ def foreign_world(server: str) -> dict[str, str]:
         "victim": "probe@example.com",
         "literal": f"[{server}]" if server else "",
     }
-
-
-def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
-    """Addresses for clients, for ever and for many threads; begins anywhere, so that runs differ.
-
-    Raises:
-        UnfitError: the spec trusts some of them.
-    """
-    network = CLIENT_NETWORKS[family]
-    if trusted := [each for each in spec.server.trusted_networks if _overlap(_network(each), network)]:
-        raise UnfitError(f"the spec trusts {trusted[0]}, where clients of the probe come from")
-    start = random.randrange(CLIENTS)  # noqa: S311 - no secret
-    # Each client in a network of its own: Dovecot slows down all of a /48 where one of it failed to log in.
-    step = 1 if family is Family.IPV4 else 2**80
-
-    def client(number: int) -> str:
-        return str(network[FIRST_CLIENT + (start + number) % CLIENTS * step])
-
-    # No generator: many threads ask for the next one.
-    return map(client, itertools.count())
-
-
-def is_client(address: str) -> bool:
-    """Whether an address is one of those clients of a probe come from; False for what is no address."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    return any(found in network for network in CLIENT_NETWORKS.values())
-
-
-def _network(text: str) -> IPv4Network | IPv6Network:
-    """A network as Postfix writes it, an IPv6 address in brackets: `[2001:db8::]/32`."""
-    return ip_network(text.translate({ord("["): None, ord("]"): None}))
-
-
-def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
-    return one.version == other.version and one.overlaps(other)
 
 
 def _resolve(name: str) -> dict[Family, str]:

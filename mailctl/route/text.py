@@ -37,7 +37,7 @@ def _block(address: str, steps: Iterable[Step], width: int) -> Iterator[str]:
 
 
 def _difference(found: Difference, width: int) -> Iterator[str]:
-    yield f"{found.address}: the server differs"
+    yield f"{found.address}, {found.kind}: the server differs"
     yield _line("spec", found.spec or NOTHING, found.origin, width)
     yield _line("server", found.server or NOTHING, None, width)
 

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from mailctl.dkim.public_key import KeyAnswer
-from mailctl.dkim.verify import Alignment, BodyHash, Signature, Verdict, verify_message
+from mailctl.dkim.signature import Alignment, BodyHash, Signature, Verdict
+from mailctl.dkim.verify import verify_message
 from mailctl.host import LocalHost
 from mailctl.probe.milter import MilterClient
 from tests.dkim.signer import Signer

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailctl.dkim.tags import key_bytes, parse_tags, rsa_bits
 from mailctl.dns.answer import LONGEST_VALUE, Answer, Outcome, Question, harmless
 from mailctl.dns.check import check_domains
 from mailctl.dns.facts import Facts
 from mailctl.dns.spf import Evaluation
 from mailctl.dns.spf_record import PermError, parse_spf
-from mailctl.dns.tags import key_bytes, parse_tags, rsa_bits
 from mailctl.spec.load import load_spec
 from mailctl.spec.model import Spec
 from tests.dns.conftest import FOLDER

@@ -19,6 +19,16 @@ from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
 Found = TypeVar("Found")
 
 EXAMPLE = Path(__file__).parents[2] / "examples/mail.yml"
+# One domain, one mailbox, one key: for tests that need no more.
+SMALL_SPEC = """
+version: 1
+server: {hostname: mx1.example.org}
+tls: {self_signed: true}
+domains:
+  example.org:
+    dkim: {selector: s2026a}
+    mailboxes: {ali: {password: {hash: "HASH"}}}
+"""
 PLAIN_SECRETS = ("ses", "isp")
 DELIVERY_TIMEOUT = 30.0  # seconds
 PROGRAMS = ("postfix", "postmap", "dovecot", "doveadm", "opendkim", "unshare", "nsenter", "setpriv", "ip", "openssl")
@@ -129,6 +139,13 @@ def write_example(folder: Path) -> Path:
         secret = f"plain-{name}" if name in PLAIN_SECRETS else password_hash(f"pw-{name}")
         (folder / "secrets" / name).write_text(secret)
         (folder / "secrets" / name).chmod(0o600)
+    (folder / "mail.yml").write_text(text)
+    return folder / "mail.yml"
+
+
+def write_small_spec(folder: Path, dkim: str = "{selector: s2026a}") -> Path:
+    """SMALL_SPEC in `folder`; the password of its mailbox is the usual one."""
+    text = SMALL_SPEC.replace("{selector: s2026a}", dkim).replace("HASH", password_hash(password_of("ali")))
     (folder / "mail.yml").write_text(text)
     return folder / "mail.yml"
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lab_kit import Lab, password_hash, run_mailctl
+from lab_kit import Lab, run_mailctl, write_small_spec
 
 from mailctl.dkim.public_key import KeyAnswer
+from mailctl.dkim.signature import Verdict
 from mailctl.dkim.states import Stage, list_keys, states_path
-from mailctl.dkim.verify import Verdict, verify_message
+from mailctl.dkim.verify import verify_message
 from mailctl.host import LocalHost
 from mailctl.lab.mail import compose
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 DOMAIN = "example.org"
-SPEC = """
-version: 1
-server: {hostname: mx1.example.org}
-tls: {self_signed: true}
-domains:
-  example.org:
-    dkim: {selector: s2026a, rotate: 90d}
-    mailboxes: {ali: {password: {hash: "HASH"}}}
-"""
 
 
 class Rotation:
@@ -105,8 +97,7 @@ def rotation(
     start_lab: StartLab, require_tools: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
 ) -> Rotation:
     require_tools("doveadm")
-    file = tmp_path_factory.mktemp("rotation") / "mail.yml"
-    file.write_text(SPEC.replace("HASH", password_hash("pw-ali")))
+    file = write_small_spec(tmp_path_factory.mktemp("rotation"), dkim="{selector: s2026a, rotate: 90d}")
     return Rotation(start_lab(file))
 
 

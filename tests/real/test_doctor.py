@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lab_kit import Lab, password_hash
+from lab_kit import SMALL_SPEC, Lab, write_small_spec
 
 from mailctl.dkim.key_table import key_table
 from mailctl.dkim.keys import ensure_key, key_of
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 DOMAIN = "example.org"
-SPEC = """
-version: 1
-server: {hostname: mx1.example.org}
-tls: {self_signed: true}
-domains:
-  example.org:
-    dkim: {selector: s2026a}
-    mailboxes: {ali: {password: {hash: "HASH"}}}
-"""
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 CERTIFICATE = "/var/lib/mailctl/tls/cert.pem"
@@ -42,8 +33,7 @@ CERTIFICATE = "/var/lib/mailctl/tls/cert.pem"
 @pytest.fixture(scope="module")
 def lab(start_lab: StartLab, require_tools: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Lab:
     require_tools("doveadm", "df", "postqueue")
-    file = tmp_path_factory.mktemp("doctor") / "mail.yml"
-    file.write_text(SPEC.replace("HASH", password_hash("pw-ali")))
+    file = write_small_spec(tmp_path_factory.mktemp("doctor"))
     started = start_lab(file)
     assert started.send("bob@world.example", f"ali@{DOMAIN}").is_accepted
     return started
@@ -197,12 +187,12 @@ def other_spec(lab: Lab) -> Undo:
 
 
 def broken_spec(lab: Lab) -> Undo:
-    lab.spec_file.with_name("broken.yml").write_text(SPEC.replace("selector", "selektor"))
+    lab.spec_file.with_name("broken.yml").write_text(SMALL_SPEC.replace("selector", "selektor"))
     return lambda: None
 
 
 def give_dovecot_up(lab: Lab) -> Undo:
-    text = SPEC.replace("HASH", password_hash("pw-ali")).replace("mx1.example.org", "mx1.example.org, role: backup-mx")
+    text = lab.spec_file.read_text().replace("mx1.example.org", "mx1.example.org, role: backup-mx")
     lab.spec_file.with_name("backup.yml").write_text(text)
     return lambda: None
 

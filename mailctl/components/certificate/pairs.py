@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from mailctl.components.certificate.facts import Facts, read_facts
 from mailctl.components.tls_files import certificate_paths
 from mailctl.errors import Origin, Problem, Severity
-from mailctl.host import Host
+from mailctl.host import Completed, Host
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 
@@ -19,6 +19,11 @@ WARN_DAYS = 14
 # What OpenSSL takes at the security level of Debian 12; a shorter key fails every handshake.
 BROKEN_HASHES = re.compile("sha1|md5", re.IGNORECASE)
 SHORTEST_KEYS = {"RSA": 2048, "EC": 224}
+# What the system says of a file, and what to do.
+UNREADABLE = {
+    "no such file or directory": "is the path right, and was the certificate ever fetched?",
+    "permission denied": "run it with sudo",
+}
 SELF_SIGNED_HINT = "remove {folder} and apply again for a new one"
 
 
@@ -89,20 +94,26 @@ class _Check:
         certificate = self._openssl("x509", self.pair.certificate, "-noout", "-pubkey")
         # An empty pass phrase: a protected key fails at once instead of asking on the terminal.
         key = self._openssl("pkey", self.pair.key, "-pubout", "-passin", "pass:")
-        if certificate is None:
-            yield self._error(f"no certificate can be read from {self.pair.certificate}", "a PEM file, leaf first")
-        if key is None:
-            yield self._error(f"no private key can be read from {self.pair.key}", "a PEM file without a pass phrase")
+        if certificate.returncode:
+            yield self._unread("certificate", self.pair.certificate, certificate, "a PEM file, leaf first")
+        if key.returncode:
+            yield self._unread("private key", self.pair.key, key, "a PEM file without a pass phrase")
         elif self._is_exposed():
             yield self._warning(f"everybody can read the private key {self.pair.key}", f"chmod 0600 {self.pair.key}")
-        if certificate is None or self.facts is None:
+        if certificate.returncode or self.facts is None:
             return
-        if key is not None and certificate != key:
+        if key.returncode == 0 and certificate.stdout != key.stdout:
             yield self._error(f"the key {self.pair.key} does not belong to the certificate {self.pair.certificate}")
         yield from self._date_problems(self.facts)
         yield from self._name_problems()
         yield from self._key_problems(self.facts)
         yield from self._chain_problems(self.facts)
+
+    def _unread(self, what: str, file: PurePosixPath, done: Completed, form: str) -> Problem:
+        """Why openssl got nothing from a file: what the system said, else its content is not of this `form`."""
+        reason = next((reason for reason in UNREADABLE if reason in done.complaint.lower()), "")
+        message = f"no {what} can be read from {file}{': ' if reason else ''}{reason}"
+        return self._error(message, UNREADABLE.get(reason, form))
 
     def _date_problems(self, facts: Facts) -> Iterator[Problem]:
         now = datetime.now(UTC)
@@ -136,14 +147,13 @@ class _Check:
     def _name_problems(self) -> Iterator[Problem]:
         answer = self._openssl("x509", self.pair.certificate, "-noout", "-checkhost", self.pair.hostname)
         # OpenSSL 3.0 says it on stdout and exits with 0.
-        if answer is None or b"does NOT match" in answer:
+        if answer.returncode or b"does NOT match" in answer.stdout:
             yield self._weak(
                 f"the certificate {self.pair.certificate} is not for {self.pair.hostname}", "get one with that name"
             )
 
-    def _openssl(self, command: str, file: PurePosixPath, *options: str) -> bytes | None:
-        done = self.host.run(["openssl", command, "-in", self.host.path(file), *options])
-        return done.stdout if done.returncode == 0 else None
+    def _openssl(self, command: str, file: PurePosixPath, *options: str) -> Completed:
+        return self.host.run(["openssl", command, "-in", self.host.path(file), *options])
 
     def _is_exposed(self) -> bool:
         done = self.host.run(["stat", "-L", "-c", "%a", "--", self.host.path(self.pair.key)])

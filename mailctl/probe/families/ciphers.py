@@ -7,6 +7,7 @@ from functools import partial
 
 from mailctl.probe.arena import Arena, Transport
 from mailctl.probe.check import Attempt, CannotTellError, Check, DoubtError, RefutedError
+from mailctl.probe.cipher_suites import ALL_1_2, INSUFFICIENT, LEVELS, MOZILLA_INTERMEDIATE, PHASE_OUT
 from mailctl.probe.dialogue import Transcript
 from mailctl.probe.families.tls import (
     SUITES_REMEDY,
@@ -16,7 +17,6 @@ from mailctl.probe.families.tls import (
     tls_profile,
 )
 from mailctl.probe.handshake import Offer, TlsVersion
-from mailctl.probe.suites import ALL_1_2, INSUFFICIENT, LEVELS, MOZILLA_INTERMEDIATE, PHASE_OUT
 from mailctl.spec.choices import TlsProfile
 
 OPPORTUNISTIC_REMEDY = "tls.profile of the spec; tls_medium_cipherlist with ECDHE and AEAD suites only"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from mailctl.probe.arena import Arena, Transport
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
+from mailctl.probe.cipher_suites import TLS_1_3
 from mailctl.probe.dialogue import Transcript
 from mailctl.probe.families.tls import on_each_port, reach_agreement
 from mailctl.probe.handshake import Offer, TlsVersion
 from mailctl.probe.openssl import converse, require_openssl
-from mailctl.probe.suites import TLS_1_3
 
 REMEDY = "neither Postfix nor Dovecot takes early data: switch it off in what stands before them, such as a proxy"
 # Whatever the server sends after a handshake comes before its answer to these.

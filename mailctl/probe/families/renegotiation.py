@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from mailctl.probe.arena import Arena, Transport
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
+from mailctl.probe.cipher_suites import ALL_1_2
 from mailctl.probe.dialogue import Transcript
 from mailctl.probe.families.tls import on_each_port, reach_agreement
 from mailctl.probe.handshake import Offer, TlsVersion
 from mailctl.probe.openssl import converse, require_openssl
-from mailctl.probe.suites import ALL_1_2
 
 REMEDY = "tls_ssl_options = NO_COMPRESSION, NO_RENEGOTIATION"
 RENEGOTIATE = b"R"

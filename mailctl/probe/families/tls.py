@@ -7,9 +7,9 @@ from functools import partial
 
 from mailctl.probe.arena import ANY_CERTIFICATE, Arena, Transport, expect
 from mailctl.probe.check import Attempt, CannotTellError, Check, RefutedError
+from mailctl.probe.cipher_suites import ALL_1_2, TLS_1_3
 from mailctl.probe.dialogue import Transcript
 from mailctl.probe.handshake import SHA1_SIGNATURES, Agreement, Offer, TlsVersion, negotiate
-from mailctl.probe.suites import ALL_1_2, TLS_1_3
 from mailctl.spec.choices import TlsProfile
 
 ENCRYPTED = (Transport.SMTP_TLS, Transport.SUBMISSION_TLS, Transport.SUBMISSIONS, Transport.IMAPS)

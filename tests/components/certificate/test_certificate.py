@@ -81,9 +81,9 @@ def test_another_name(tmp_path: Path) -> None:
 
 def test_missing_files_are_two_problems(tmp_path: Path) -> None:
     problems = check(tmp_path, (tmp_path / "none.pem", tmp_path / "no-key.pem"))
-    assert [problem.message.partition(" from")[0] for problem in problems] == [
-        "no certificate can be read",
-        "no private key can be read",
+    assert [problem.message for problem in problems] == [
+        f"no certificate can be read from {tmp_path}/none.pem: no such file or directory",
+        f"no private key can be read from {tmp_path}/no-key.pem: no such file or directory",
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mailctl.errors import UnfitError
 from mailctl.probe.arena import Family
-from mailctl.probe.suite import client_addresses, is_client
+from mailctl.probe.clients import client_addresses, is_client
 from mailctl.spec.model import Spec
 
 

@@ -190,6 +190,6 @@ def test_differences_stand_side_by_side(tmp_path: Path) -> None:
     assert (alias.spec, alias.server) == ("becomes team@example.org", "becomes ali@example.org")
     assert alias.origin == Origin(str(tmp_path / "mail.yml"), 16, 7)
     text = render_differences(found)
-    assert "info@example.org: the server differs\n  spec       becomes team@example.org" in text
+    assert "info@example.org, alias: the server differs\n  spec       becomes team@example.org" in text
     assert "\n  server     nothing of the kind" in text
     assert differences(spec, spec) == []

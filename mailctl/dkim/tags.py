@@ -1,4 +1,4 @@
-"""Records made of `tag=value;`: DKIM (RFC 6376 section 3.2), DMARC, MTA-STS, TLSRPT; and the length of a public key."""
+"""Records made of `tag=value;`: DKIM (RFC 6376 section 3.2), DMARC, MTA-STS, TLSRPT; the length of a public key."""
 
 from __future__ import annotations
 
