@@ -76,9 +76,10 @@ class Active:
 class Delivery:
     """One attempt for one recipient.
 
-    `delay` is in seconds since arrival, `dsn` an enhanced status code of RFC 3463, `status` Postfix's word: sent,
-    deferred, bounced, expired, force-expired, SOFTBOUNCE, and for probes deliverable or undeliverable. `reply` is what
-    stands in parentheses: the words of the next host, or Postfix's own.
+    `delay` is in seconds since arrival, `delays` the same by stage, `tls` the policy (Postfix 3.11), `dsn` an enhanced
+    status code of RFC 3463, `status` Postfix's word: sent, deferred, bounced, expired, force-expired, SOFTBOUNCE, and
+    for probes deliverable or undeliverable. `reply` is what stands in parentheses: the words of the next host, or
+    Postfix's own.
     """
 
     line: LogLine
@@ -86,6 +87,8 @@ class Delivery:
     original_recipient: str
     relay: str
     delay: float
+    delays: str
+    tls: str
     dsn: str
     status: str
     reply: str

@@ -96,8 +96,9 @@ _MESSAGE_ID = re.compile(r"message-id=(?P<message_id>.*)", re.DOTALL)
 _ACTIVE = re.compile(r"from=<(?P<sender>.*)>, size=(?P<size>\d+), nrcpt=(?P<count>\d+) \(queue active\)", re.DOTALL)
 _DELIVERY = re.compile(
     rf"to=<(?P<recipient>{_ADDRESS})>, (?:orig_to=<(?P<original_recipient>{_ADDRESS})>, )?relay=(?P<relay>[^,]*), "
-    r"(?:conn_use=\d+, )?delay=(?P<delay>\d+(?:\.\d+)?), (?:[a-z_]+=[^,]*, )*?dsn=(?P<dsn>\d\.\d+\.\d+), "
-    r"(?:[a-z_]+=[^,]*, )*?status=(?P<status>[\w-]+)(?: \((?P<reply>.*)\))?",
+    r"(?:conn_use=\d+, )?delay=(?P<delay>\d+(?:\.\d+)?), "
+    r"(?:delays=(?P<delays>[^,]*), )?(?:tls=(?P<tls>[^,]*), )?(?:(?!dsn=)[a-z_]+=[^,]*, )*+dsn=(?P<dsn>\d\.\d+\.\d+), "
+    r"(?:(?!status=)[a-z_]+=[^,]*, )*+status=(?P<status>[\w-]+)(?: \((?P<reply>.*)\))?",
     re.DOTALL,
 )
 _NOTICE = re.compile(r"(?P<kind>(?:sender|postmaster) .*?) notification: (?P<notice_id>\w+)")

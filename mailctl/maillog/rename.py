@@ -11,9 +11,8 @@ from mailctl.maillog.report import OTHERS, Report, Row, Rows
 Rename = Callable[[str], str]
 
 # `list-return-17-bob=example.org@lists.example`: the number differs for each message, the rest for each recipient.
-VERP_NUMBERS = re.compile(
-    r"(?P<before>(?:bounce|return|sentto|noreply|nolist|\d)[^@]*?)(?:[-+_.*]\d+\b)+", re.IGNORECASE
-)
+VERP_WORD = re.compile(r"bounce[ds]?|no(?:list|reply|response)|return|sentto|\d+", re.IGNORECASE)
+VERP_NUMBERS = re.compile(r"(?:[-+_.*]\d+\b)+")
 # `a.example!bob@gateway`: a host without a dot gave the message on; the address is `bob@a.example`, by way of it.
 BANG_PATH = re.compile(r"(?P<path>.*!)?(?P<host>[^!]+)!(?P<user>[^!@]+)@(?P<gateway>[^.]+)")
 VERP_RECIPIENT = re.compile(r"[-*+](?:(?:\d+|ID)[-*])?[^=*@-]+[=*][^@]+@")
@@ -45,10 +44,18 @@ def without_verp(report: Report, forgets_recipient: bool) -> Report:
     """Senders made for one message or recipient (VERP) are one, as with `pflogsumm --verp-mung`."""
 
     def general(address: str) -> str:
-        address = VERP_NUMBERS.sub(r"\g<before>-ID", address)
+        address = _without_number(address)
         return VERP_RECIPIENT.sub("@", address) if forgets_recipient else address
 
     return replace(report, senders=renamed(report.senders, general))
+
+
+def _without_number(address: str) -> str:
+    """The first numbers behind a word that lists use, or behind other numbers, become `ID`."""
+    localpart, at, domain = address.rpartition("@")
+    word = VERP_WORD.search(localpart)
+    found = word and VERP_NUMBERS.search(localpart, word.end())
+    return f"{localpart[: found.start()]}-ID{localpart[found.end() :]}{at}{domain}" if found else address
 
 
 def without_bang_paths(report: Report) -> Report:

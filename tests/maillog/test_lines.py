@@ -12,6 +12,7 @@ from recorded_logs import RUNS, recorded_lines
 from mailctl.maillog import parse_line, read, summarise
 from mailctl.maillog.events import Unparsed
 from mailctl.maillog.report import Report
+from mailctl.maillog.trace.steps import step_of
 
 STAMP = "2026-03-01T06:00:00.000001+00:00 mx1 "
 SENT = "to=<b@x.example>, relay=mx.x.example[192.0.2.7]:25, delay=1.2, delays=0.1/0/0.1/1, "
@@ -192,6 +193,13 @@ def test_no_line_raises(lines: list[bytes]) -> None:
         b"postfix/cleanup[1]: 4F0A1B2C: reject: header Subject:" + b" from x[1]; from=<" * 60_000,
         b"postfix/smtp[1]: 4F0A1B2C: to=<" + b'"\\' * 500_000,
         b"postfix/smtp[1]: 4F0A1B2C: to=<a>, relay=b, delay=1, " + b"x=y, " * 200_000,
+        b"postfix/smtp[1]: 4F0A1B2C: to=<a>, relay=b, delay=1, " + b"dsn=1.1.1, " * 100_000,
+        b"postfix/smtp[1]: 4F0A1B2C: to=<a>, relay=b, delay=1" + b", delays=1, tls=x" * 100_000,
+        b"postfix/smtpd[1]: warning: " + b"a[" * 500_000,
+        b"postfix/smtpd[1]: connect from " + b"a[" * 500_000,
+        b"postfix/smtpd[1]: NOQUEUE: reject: RCPT from a[1]: 550 5.7.1 " + b"<" * 500_000,
+        b"postfix/smtp[1]: Trusted TLS connection established to " + b"a: " * 300_000,
+        b"dovecot: lmtp(a)" + b": msgid=a" * 100_000,
         b"postfix/qmgr[1]: warning: " + b"1" * 1_000_000,
         b"postfix/local[1]: 4F0A1B2C: to=<" + b">, relay=" * 100_000,
         b"x" * 1_000_000,
@@ -201,3 +209,4 @@ def test_no_line_raises(lines: list[bytes]) -> None:
 def test_a_huge_line_takes_linear_time(line: bytes) -> None:
     assert summarise([STAMP.encode() + line]).lines.total == 1
     parse_line(STAMP.encode() + line)
+    step_of(STAMP.encode() + line)

@@ -21,8 +21,8 @@ _DELIVERY = re.compile(
     + rb", (?:orig_to="
     + _ADDRESS
     + rb", )?relay=([^,]*), (?:conn_use=\d+, )?delay=([\d.]+), (?:delays=[\d./]+, )?"
-    rb"(?:tls=([^,]*), )?(?:[a-z_]+=[^,]*, )*?dsn=(?P<dsn>\d\.\d+\.\d+), "
-    rb"(?:[a-z_]+=[^,]*, )*?status=(?P<status>[\w-]+)",
+    rb"(?:tls=([^,]*), )?(?:(?!dsn=)[a-z_]+=[^,]*, )*+dsn=(?P<dsn>\d\.\d+\.\d+), "
+    rb"(?:(?!status=)[a-z_]+=[^,]*, )*+status=(?P<status>[\w-]+)",
     re.DOTALL,
 )
 _QUEUED_AS = re.compile(rb"queued as (\w{6,})")

@@ -33,7 +33,7 @@ _KNOWN_OF_MESSAGE = (
         b"improper command pipelining",
     ),
 )
-_FAILED_LOGIN = re.compile(rb"warning: (\S+?)\[([^]]*)\]: SASL (\S{1,40}) authentication failed:?")
+_FAILED_LOGIN = re.compile(rb"warning: ([^\s[]*)\[([^]\s]*)\]: SASL (\S{1,40}) authentication failed:?")
 _LOGIN = re.compile(rb", sasl_method=[^,]*, sasl_username=([^,]*)")
 _CLIENT = re.compile(rb"(?:[^\s[]*\[([^]\s]*)\]|\[([^]\s]*)\]:\d+|(\S*))")
 _REPLY = re.compile(rb"([245]\d\d) (?:([245]\.\d{1,3}\.\d{1,3}) )?(.*)", re.DOTALL)

@@ -71,7 +71,6 @@ LONGEST = 16_384
 SIGNED = re.compile(r"DKIM-Signature field added \(s=(?P<selector>[^,]*), d=(?P<domain>[^)]*)\)")
 STORED = re.compile(r"(?P<service>lmtp\([^)]*\)).*?: msgid=(?P<message_id>\S+?): (?P<what>.*)", re.DOTALL)
 LINK = re.compile(r"(?:queued|forwarded) as (?P<id>\w{6,})\b")
-BETWEEN = re.compile(r", (delays|tls)=([^,]*)(?=.*?, status=)", re.DOTALL)
 METHOD = re.compile(r", sasl_method=([^,]*)")
 
 
@@ -120,7 +119,8 @@ def _(event: Delivery) -> Told:
         "original_recipient": event.original_recipient,
         "relay": event.relay,
         "delay": f"{event.delay:g}",
-        **dict(BETWEEN.findall(event.line.text)),
+        "delays": event.delays,
+        "tls": event.tls,
         "dsn": event.dsn,
         "status": event.status,
         "reply": event.reply,

@@ -23,6 +23,8 @@ def test_case_is_ignored_on_request() -> None:
     [
         ("list-return-17-bob=some.dom@host.dom", "list-return-ID-bob=some.dom@host.dom", "list-return@host.dom"),
         ("bounce-123.4@news.example", "bounce-ID@news.example", "bounce-ID@news.example"),
+        ("bounces-17-x-18@news.example", "bounces-ID-x-18@news.example", "bounces-ID-x-18@news.example"),
+        ("7-1-2+3@mail1.host-2.example", "7-ID@mail1.host-2.example", "7-ID@mail1.host-2.example"),
         ("alice@example.org", "alice@example.org", "alice@example.org"),
         ("bob17@example.org", "bob17@example.org", "bob17@example.org"),
     ],
