@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from mailctl import __version__
 from mailctl.components.base import Daemon
-from mailctl.spec.fleet import host_of_machine
 from mailctl.spec.nodes import expand, read_secret, read_source
 from mailctl.target import Target
 
@@ -92,7 +91,9 @@ class Inputs:
             return False
         texts = [(name, read_source(Path(name)).text) for name in self.files]
         secrets = [(name, read_secret(Path(name))) for name in self.secrets]
-        if host is None:
+        if host is None and self.hosts:
+            from mailctl.spec.fleet import host_of_machine
+
             host = host_of_machine(self.hosts, machine)
         return _digest(target, host, [*texts, *secrets]) == self.digest
 

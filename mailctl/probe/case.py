@@ -4,7 +4,8 @@
     => BYTES    the same without a line end, one TCP segment; backslash escapes as in Python
     <- PATTERN  the reply: a regular expression over code and text, from the beginning; {patterns} of the file
 
-The last `<-` is the claim; any other that does not match leaves the claim unproved, which fails as well.
+The last `<-` is the claim; any other that does not match leaves the claim unproved, which fails as well. A reply that
+`cannot_tell` of the file lists, by pattern and reason, says nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Case:
     transports: tuple[Transport, ...]
     families: tuple[Family, ...]
     patterns: Mapping[str, str]
+    cannot_tell: Mapping[str, str]
     login: str = ""
     greets: bool = True
 
@@ -95,10 +97,16 @@ class Case:
             if step.mark == "<-":
                 reply = dialogue.reply()
                 if not re.match(_fill(step.text, self.patterns), str(reply), re.DOTALL):
+                    self._require_telling(reply)
                     raise _complaint(last, reply, is_claim=position == len(self.steps) - 1)
                 continue
             last = _fill(step.text, names)
             dialogue.send(_bytes(last) if step.mark == "=>" else last.encode() + b"\r\n")
+
+    def _require_telling(self, reply: Reply) -> None:
+        for pattern, reason in self.cannot_tell.items():
+            if re.match(pattern, str(reply)):
+                raise CannotTellError(f"{reason}: {str(reply)!r}")
 
 
 def _complaint(said: str, reply: Reply, *, is_claim: bool) -> RefutedError:
@@ -137,6 +145,7 @@ def _case(case: Mapping[str, Any], defaults: Mapping[str, Any], patterns: Mappin
         transports=tuple(map(Transport, _choose("transports", case, defaults))),
         families=tuple(map(Family, _choose("families", case, defaults, tuple(Family)))),
         patterns=patterns,
+        cannot_tell=defaults.get("cannot_tell", {}),
         login=case.get("login", defaults.get("login", "")),
         greets=case.get("greets", "yes") == "yes",
     )

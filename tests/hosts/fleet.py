@@ -62,8 +62,8 @@ class Fleet:
         done = subprocess.run(argv, env=self._environment, capture_output=True, text=True, timeout=TIMEOUT)
         return Outcome(done.returncode, done.stdout + done.stderr)
 
-    def play_until(self, text: str, happened: Callable[[], object] = lambda: True) -> None:
-        """Run the playbook, and kill it once it has printed `text` and something `happened`."""
+    def play_until(self, text: str, happened: Callable[[], object]) -> None:
+        """Run the playbook, and kill it once it has printed `text` and what that does has `happened`."""
         argv, output = self._command(SITE, ()), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         with subprocess.Popen(argv, env=self._environment, text=True, start_new_session=True, **output) as run:
             assert run.stdout is not None

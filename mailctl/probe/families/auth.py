@@ -20,7 +20,8 @@ LARGEST_ANSWER = 4096  # bytes
 RATE_REMEDY = "smtpd_client_auth_rate_limit = 10"
 SAME_REMEDY = "auth_failure_delay = 2 secs in dovecot.conf: it hides how long a hash takes"
 PORTS_REMEDY = (
-    "run `mailctl apply`: dovecot.conf opens port 993 only, with disable_plaintext_auth = yes and ssl = required"
+    "run `mailctl apply`: dovecot.conf opens port 993 only, with disable_plaintext_auth = yes and ssl = required; "
+    "where the spec has no use for Dovecot, stop it: systemctl disable --now dovecot.service"
 )
 # What a server answers that wants TLS first, RFC 5530 and RFC 1939.
 LOGINS = {

@@ -11,6 +11,7 @@ from tests.hosts.harness.commands import HarnessError
 from tests.hosts.harness.images import Image
 from tests.hosts.harness.lab import Lab, missing_programs
 from tests.hosts.harness.machine import DebianHost
+from tests.hosts.harness.network import DOMAIN as HOSTS_DOMAIN
 from tests.hosts.harness.outside import DOMAIN
 
 
@@ -28,7 +29,9 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         with Lab() as lab:
-            _show(lab, lab.boot(*arguments.names, image=arguments.image))
+            hosts = lab.boot(*arguments.names, image=arguments.image)
+            lab.zone.mail_domain(HOSTS_DOMAIN, *(host.fqdn for host in hosts if host.name.startswith("mx")))
+            _show(lab, hosts)
             signal.pause()
     except HarnessError as error:
         return _complain(str(error))

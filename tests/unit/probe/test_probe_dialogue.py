@@ -11,9 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from mailctl.probe.arena import Family, Transport
+from mailctl.probe.case import FOLDER, load_family
 from mailctl.probe.cipher_suites import ALL_1_2
 from mailctl.probe.dialogue import Connection, Dialogue, DialogueError, Endpoint, Patience, Transcript
 from mailctl.probe.handshake import Agreement, Offer, TlsVersion, negotiate
+from mailctl.probe.result import Outcome, Verdict
+from mailctl.probe.subject import Subject
 
 
 @contextlib.contextmanager
@@ -146,3 +150,41 @@ def test_the_size_of_a_prime_and_the_number_of_a_curve_are_read() -> None:
 )
 def test_an_alert_an_end_and_nonsense_are_refusals(answer: bytes) -> None:
     assert agree(answer) is None
+
+
+class OnePort:
+    """An arena where port 25 is open on IPv4, and nothing else."""
+
+    subject = Subject({"mailbox": "ali@example.org", "victim": "probe@example.com"}, {})
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def is_open(self, transport: Transport, family: Family) -> bool:
+        return (transport, family) == (Transport.SMTP, Family.IPV4)
+
+    def connect(self, transcript: Transcript, transport: Transport, family: Family) -> Dialogue:
+        return open_dialogue(self._endpoint, transcript)
+
+    def greet(self, dialogue: Dialogue, transport: Transport) -> None:
+        dialogue.reply()
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "is_refuted", "note"),
+    [
+        (b"554 5.7.1 <probe@example.com>: Relay access denied", Verdict.OK, False, ""),
+        (b"250 2.1.5 Ok", Verdict.FAIL, True, "was answered '250 2.1.5 Ok'"),
+        (b"450 4.1.8 <ali@example.org>: Sender address rejected: Domain not found", Verdict.SKIP, False, "in the DNS"),
+    ],
+    ids=["denied", "relayed", "a domain that is not published yet"],
+)
+def test_who_is_refused_for_another_reason_has_proved_nothing_about_relaying(
+    answer: bytes, verdict: Verdict, is_refuted: bool, note: str
+) -> None:
+    (check,) = (each for each in load_family(FOLDER / "relay.yml") if each.name == "relay.our-address")
+    with server_saying(b"220 hi\r\n", b"250 2.1.0 Ok\r\n", answer + b"\r\n") as endpoint:
+        (attempt,) = check.attempts(OnePort(endpoint))  # type: ignore[arg-type]
+        outcome: Outcome = attempt.outcome()
+    assert (outcome.verdict, outcome.is_refuted) == (verdict, is_refuted)
+    assert note in outcome.note
