@@ -50,13 +50,6 @@ class Journal:
         self._path = _folder(target) / f"{name}.jsonl"
         self.work = target.state_dir / "staging" / name
 
-    @classmethod
-    def begin(cls, host: Host, target: Target, name: str, number: int) -> Journal:
-        """Open the journal of an apply that makes generation `number` the current one."""
-        journal = cls(host, target, name, [])
-        journal.write(Step.BEGIN, number=number)
-        return journal
-
     def write(self, step: Step, **facts: Any) -> None:
         """Put a step on disk before it is done."""
         self._host.append(self._path, json.dumps({"step": step, **facts}).encode() + b"\n")

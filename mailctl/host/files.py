@@ -9,7 +9,7 @@ import pwd
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from mailctl.errors import BusyError, UnfitError
@@ -74,21 +74,26 @@ class LocalFiles:
     def create(self, path: PurePosixPath, content: bytes, mode: int, owner: str = "root", group: str = "root") -> None:
         real = self.path(path)
         descriptor = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with _naming(real), open(descriptor, "wb") as file:
+        with _naming(real), _closing(descriptor):
             self._own(descriptor, owner, group)
             os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
+            _write(descriptor, content)
             os.fsync(descriptor)
 
     def append(self, path: PurePosixPath, content: bytes, mode: int = 0o600) -> None:
         real = self.path(path)
         is_new = not real.exists()
         descriptor = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode)
-        with _naming(real), open(descriptor, "ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+        with _naming(real), _closing(descriptor):
+            size = os.fstat(descriptor).st_size
+            try:
+                _write(descriptor, content)
+                os.fsync(descriptor)
+            except OSError:
+                # What is not known to be on disk must not turn up there after all.
+                with suppress(OSError):
+                    os.ftruncate(descriptor, size)
+                raise
         if is_new:
             _sync(real.parent)
 
@@ -171,13 +176,25 @@ def _naming(real: Path) -> Iterator[None]:
         raise
 
 
-def _sync(real: Path) -> None:
-    descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW)
+@contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
     try:
-        with _naming(real):
-            os.fsync(descriptor)
+        yield
     finally:
         os.close(descriptor)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """All of `content`, or an error: a buffer would try once more when it is closed."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _sync(real: Path) -> None:
+    descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW)
+    with _naming(real), _closing(descriptor):
+        os.fsync(descriptor)
 
 
 def _user_id(name: str) -> int:

@@ -99,7 +99,7 @@ class Host(Protocol):
         """Write a new file that has its final mode and owner from its first byte on, and fsync it (O_EXCL)."""
 
     def append(self, path: PurePosixPath, content: bytes, mode: int = 0o600) -> None:
-        """Add to the end of a file, made where missing, and fsync it."""
+        """Add to the end of a file, made where missing, and fsync it; where that fails, the file is as it was."""
 
     def link(self, source: PurePosixPath, destination: PurePosixPath) -> None:
         """Give a file a second name, durably."""

@@ -23,7 +23,8 @@ def absorb(counting: Counting, later: Counting) -> None:
     _resolve_levels(counting, later.tally)
     counting.tally.add(later.tally)
     for queue in later.queues.values():
-        counting.queues[queue.host].follow(queue)
+        counting.enter_host(queue.host).follow(queue)
+    counting.forget_oldest()
 
 
 def _shift_years(counting: Counting, years: int) -> None:
@@ -41,7 +42,7 @@ def _resolve_levels(counting: Counting, tally: Tally) -> None:
     """Which level of TLS a relay had may be known only to who counted the lines before."""
     for name in list(filter(is_unresolved, tally.remote_levels)):
         domain, host, relay = name.split(b"\0")
-        queue = counting.queues[host[1:]]
+        queue = counting.enter_host(host[1:])
         level = queue.levels.get(relay, queue.no_level)
         suffix = b"\0" + relay if level.startswith(UNRESOLVED) else b""
         add_count(tally.remote_levels, domain + b"\0" + level + suffix, tally.remote_levels.pop(name))

@@ -23,6 +23,8 @@ Handler = Callable[["Counting", bytes, bytes], bool]
 
 _REPEATED = re.compile(rb"message repeated (\d{1,6}) times: \[ ?(.*?) ?\]", re.DOTALL)
 _TEXT = re.compile(rb"(?:(" + QUEUE_ID + rb"): )?(.*)", re.DOTALL)
+MAX_HOSTS = 5_000
+"""Hosts of one log whose messages are followed; beyond it those met first are given up, so memory stays bounded."""
 _STAMP = 40  # bytes of a line that hold its stamp
 
 Late = tuple[HourKey, bytes, Handler, bytes, bytes]
@@ -86,8 +88,7 @@ class Counting:
         else:
             for lines in by_hour(block):
                 self._feed_hour(lines, rows_of(lines))
-        for queue in self.queues.values():
-            queue.forget_oldest()
+        self.forget_oldest()
         self._enter_side(inside=True)  # a log may end outside the period asked for
         for tally in self._tallies.values():
             tally.limit()
@@ -156,6 +157,14 @@ class Counting:
                 queue.no_level = UNRESOLVED + host
         self.queue = queue
         return queue
+
+    def forget_oldest(self) -> None:
+        """Keep what is followed within its limits."""
+        for queue in self.queues.values():
+            queue.forget_oldest()
+        if len(self.queues) > MAX_HOSTS:
+            self.queues = dict(list(self.queues.items())[-MAX_HOSTS // 2 :])
+            self.queues[self.queue.host] = self.queue
 
     # What handlers call.
 

@@ -13,6 +13,10 @@ MAX_OPEN = 200_000
 """Messages followed at once on one host; beyond it the oldest are given up, so memory stays bounded."""
 
 
+MAX_RELAYS = 20_000
+"""Relays of one host whose TLS is remembered; beyond it those met first are forgotten."""
+
+
 class Origin(Enum):
     """Where a message came from. UNKNOWN: its first lines are not in the log."""
 
@@ -97,7 +101,9 @@ class Queue:
         self.recent = {}
 
     def forget_oldest(self) -> None:
-        """Give up what was abandoned before it reached the queue, then the oldest."""
+        """Give up what was abandoned before it reached the queue, then the oldest; of relays those met first."""
+        if len(self.levels) > MAX_RELAYS:
+            self.levels = dict(list(self.levels.items())[-MAX_RELAYS // 2 :])
         if len(self.mails) <= MAX_OPEN:
             return
         horizon = self.taken - RECENT

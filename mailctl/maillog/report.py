@@ -7,8 +7,8 @@ messages, most first, then by name. Sizes are bytes, delays are seconds since ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -112,7 +112,7 @@ class Row:
     bytes: int = 0
 
 
-Rows = tuple[Row, ...]
+Rows = Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,12 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON types; stamps in ISO 8601."""
-        data = asdict(self)
+        data: dict[str, Any] = _plain(self)
         data["period"] = {name: stamp and stamp.isoformat() for name, stamp in data["period"].items()}
         return {"format_version": FORMAT_VERSION, **data}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return value if isinstance(value, str) or not isinstance(value, Sequence) else tuple(map(_plain, value))

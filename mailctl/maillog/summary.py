@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from itertools import starmap
 from math import ceil
-from operator import itemgetter
 
 from mailctl.maillog.count import Counting
+from mailctl.maillog.ranked import Ranked, ordered, text_of
 from mailctl.maillog.report import (
     Delay,
     Deliverability,
@@ -18,17 +17,13 @@ from mailctl.maillog.report import (
     Period,
     Rejects,
     Report,
-    Row,
     Rows,
     Sasl,
     Tls,
     Totals,
 )
 from mailctl.maillog.stamps import name_of_hour, parse_stamp
-from mailctl.maillog.tally import Counts, Sizes, Tally, add_count, add_counts, by_domain, parts
-
-NO_NAME = "<>"
-"""Stands for the null sender, and for an address without a domain."""
+from mailctl.maillog.tally import Counts, Sizes, Tally, add_count, add_counts, by_domain
 
 
 def make_report(counting: Counting, newest: datetime, zone: tzinfo | None = None) -> Report:
@@ -46,11 +41,11 @@ def make_report(counting: Counting, newest: datetime, zone: tzinfo | None = None
         lines=Lines(tally.lines, tally.lines - tally.unparsed, tally.unparsed),
         totals=Totals(**tally.all_totals()),
         by_hour=_hours(tally, base),
-        senders=_sizes(tally.senders),
+        senders=Ranked(tally.senders),
         sender_domains=_domains(tally.senders, tally.sender_domains),
-        recipients=_sizes(tally.recipients),
+        recipients=Ranked(tally.recipients),
         recipient_domains=_domains(tally.recipients, tally.recipient_domains),
-        relays=_sizes(tally.relays),
+        relays=Ranked(tally.relays),
         rejects=Rejects(_rows(tally.reject_classes), _rows(tally.reject_codes), _rows(tally.reject_clients)),
         deferrals=_rows(tally.deferrals),
         bounces=_rows(tally.bounces),
@@ -68,32 +63,15 @@ def make_report(counting: Counting, newest: datetime, zone: tzinfo | None = None
     )
 
 
-def _text(name: bytes) -> str:
-    """As UTF-8; a byte that is none shows as `\\xff`."""
-    return name.decode(errors="backslashreplace") or NO_NAME
-
-
-def _ordered(rows: Iterable[tuple[str, int, int]]) -> Rows:
-    """Name, messages, bytes: by messages, then by name."""
-    found = [row for row in rows if row[1] > 0]
-    found.sort(key=itemgetter(0))
-    found.sort(key=itemgetter(1), reverse=True)
-    return tuple(starmap(Row, found))
-
-
 def _rows(counts: Mapping[bytes, int]) -> Rows:
-    return _ordered((_text(name), count, 0) for name, count in counts.items())
-
-
-def _sizes(sizes: Sizes) -> Rows:
-    return _ordered((_text(name), *parts(total)) for name, total in sizes.items())
+    return ordered((text_of(name), count, 0) for name, count in counts.items())
 
 
 def _domains(addresses: Sizes, domains: Sizes) -> Rows:
     sums: Sizes = {}
     add_counts(sums, domains)
     add_counts(sums, by_domain(addresses))
-    return _sizes(sums)
+    return Ranked(sums)
 
 
 def _hours(tally: Tally, base: int) -> tuple[Hour, ...]:
@@ -188,7 +166,7 @@ def _domain_delivery(domain: bytes, levels: Counts, delays: Counts, failures: Co
         add_count(by_status, status, count)
         add_count(reasons, reason, count)
     return DomainDelivery(
-        domain=_text(domain),
+        domain=text_of(domain),
         delivered=delivered,
         first_try=delivered - retried,
         deferred=by_status.get(b"deferred", 0),

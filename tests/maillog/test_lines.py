@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_logs import RUNS, recorded_lines
 
-from mailctl.maillog import parse_line, read, summarise
+from mailctl.maillog import count, parse_line, queue, read, summarise
 from mailctl.maillog.events import Unparsed
 from mailctl.maillog.report import Report
 from mailctl.maillog.trace.steps import step_of
@@ -210,3 +210,16 @@ def test_a_huge_line_takes_linear_time(line: bytes) -> None:
     assert summarise([STAMP.encode() + line]).lines.total == 1
     parse_line(STAMP.encode() + line)
     step_of(STAMP.encode() + line)
+
+
+def test_hosts_and_relays_without_end_take_no_memory_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count, "MAX_HOSTS", 20)
+    monkeypatch.setattr(queue, "MAX_RELAYS", 20)
+    counting = count.Counting()
+    tls = "Trusted TLS connection established to mx{0}[192.0.2.1]:25: TLSv1.3 with cipher X (256/256 bits)"
+    for number in range(300):
+        hosts = f"2026-03-01T06:00:00+00:00 mx{number} postfix/smtpd[1]: connect from a[192.0.2.1]\n"
+        counting.feed(f"{hosts}{STAMP}postfix/smtp[1]: {tls.format(number)}\n".encode())
+    assert len(counting.queues) <= 21
+    assert max(len(each.levels) for each in counting.queues.values()) <= 20
+    assert counting.tally.totals["connections"] == 300

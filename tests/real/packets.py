@@ -13,6 +13,7 @@ from mailctl.sandbox.namespaces import call_in_network_of
 
 ALL_PROTOCOLS = 3  # linux/if_ether.h, ETH_P_ALL
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
+ICMPV6, NEIGHBOUR_DISCOVERY = 58, (135, 136)  # RFC 4861 section 4
 WIRE = "out"
 
 
@@ -25,7 +26,7 @@ class Seen:
 
 @contextmanager
 def captured(pid: int, interface: str) -> Iterator[Seen]:
-    """Every packet on an interface in the network namespace of `pid` as long as the block lasts.
+    """Every packet that leaves by an interface of the network namespace of `pid` as long as the block lasts.
 
     What the kernel says of itself over IPv6, from a link-local address or none, does not count.
     """
@@ -36,7 +37,9 @@ def captured(pid: int, interface: str) -> Iterator[Seen]:
         yield seen
         try:
             while True:
-                seen.packets += _described(listening.recv(2**16))
+                frame, address = listening.recvfrom(2**16)
+                if address[2] == socket.PACKET_OUTGOING:
+                    seen.packets += _described(frame)
         except BlockingIOError:
             return
 
@@ -49,7 +52,11 @@ def _described(frame: bytes) -> Iterator[str]:
         yield f"IPv4 protocol {packet[9]} to {ipaddress.ip_address(packet[16:20])}"
     elif kind == IPV6:
         source = ipaddress.IPv6Address(packet[8:24])
-        if not (source.is_link_local or source.is_unspecified):
+        if source.is_link_local or source.is_unspecified:
+            return
+        if packet[6] == ICMPV6 and packet[40] in NEIGHBOUR_DISCOVERY:
+            yield f"ND for {ipaddress.IPv6Address(packet[48:64])}"
+        else:
             yield f"IPv6 protocol {packet[6]} to {ipaddress.IPv6Address(packet[24:40])}"
     else:
         yield f"type {kind:#06x}"

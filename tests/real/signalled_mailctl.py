@@ -1,7 +1,7 @@
 """mailctl that is sent a signal at one moment of its work: when it asks something of the host, in one of its phases.
 
 signalled_mailctl.py count FILE ARGUMENT...                   writes how many such moments each phase has
-signalled_mailctl.py PHASE NUMBER SIGNAL ARGUMENT...          sends the signal at one of them
+signalled_mailctl.py PHASE NUMBER SIGNAL ARGUMENT...          sends the signal at one of them, and makes the file `sent`
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ PHASES = {
     "finish": "keep",
     "prune": "prune",
 }
+SENT = Path(__file__).with_name("sent")
 Profile = Callable[[FrameType, str, object], None]
 
 
@@ -76,6 +77,7 @@ def count(file: Path) -> None:
 def send(wanted: tuple[str, int], number: int) -> None:
     def at_moment(phase: str, moment: int) -> None:
         if (phase, moment) == wanted:
+            SENT.touch()
             os.kill(os.getpid(), number)
 
     sys.setprofile(watch(Counter(), at_moment))

@@ -6,6 +6,8 @@ import errno
 import os
 import resource
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -89,17 +91,30 @@ def test_a_process_that_ends_while_it_is_read_about_is_not_there(monkeypatch: py
     assert LocalHost().read(PurePosixPath(f"/proc/{child}/status")) is None
 
 
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """write(2) fails beyond that; Python ignores the signal."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def test_what_could_not_be_added_to_a_file_is_not_there(host: LocalHost) -> None:
+    host.append(FILE, b"one\n")
+    with files_of_at_most(6), pytest.raises(OSError, match="File too large"):
+        host.append(FILE, b"two\n")
+    assert host.read(FILE) == b"one\n"
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_write_that_fails_leaves_nothing_behind(host: LocalHost, is_there: bool) -> None:
     if is_there:
         host.create(FILE, b"old", 0o644)
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4, most))  # Python ignores the signal, so write(2) fails
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            create_whole(host, FILE, b"too long", 0o644)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    with files_of_at_most(4), pytest.raises(OSError, match="File too large"):
+        create_whole(host, FILE, b"too long", 0o644)
     assert host.list_directory(FILE.parent) == (["main.cf"] if is_there else [])
     assert host.read(FILE) == (b"old" if is_there else None)
 

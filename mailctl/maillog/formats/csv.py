@@ -11,7 +11,7 @@ from mailctl.maillog.formats import Style
 from mailctl.maillog.formats.hours import COUNTED
 from mailctl.maillog.formats.limit import limited
 from mailctl.maillog.formats.safe import csv_cell
-from mailctl.maillog.report import Report, Row
+from mailctl.maillog.report import Report, Rows
 
 HEADER = ("section", "name", "value", "bytes")
 
@@ -48,7 +48,7 @@ def _rows(report: Report) -> Iterator[Cells]:
             yield f"deliverability.delay.{field}", domain.domain, delay, None
 
 
-def named_lists(report: Report) -> Iterator[tuple[str, tuple[Row, ...]]]:
+def named_lists(report: Report) -> Iterator[tuple[str, Rows]]:
     """Every list of rows with its path in the JSON report."""
     for section in ("senders", "sender_domains", "recipients", "recipient_domains", "relays"):
         yield section, getattr(report, section)

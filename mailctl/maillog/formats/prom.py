@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from mailctl.maillog.formats.safe import label
-from mailctl.maillog.report import DEFINITIONS, OTHERS, Report, Row
+from mailctl.maillog.report import DEFINITIONS, OTHERS, Report, Rows
 
 MOST_VALUES = 100
 """Label values of one metric; the rest is counted as OTHERS, so that an attacker cannot make time series."""
@@ -77,7 +77,7 @@ def _counts(report: Report) -> Iterator[tuple[str, str, int]]:
         yield name, "", number
     yield "lines", "", report.lines.total
     yield "unparsed", "", report.lines.unparsed
-    lists: dict[str, tuple[Row, ...]] = {
+    lists: dict[str, Rows] = {
         "rejected_by_code": report.rejects.by_code,
         "dsn": report.dsn,
         "tls_inbound": report.tls.inbound,
