@@ -95,8 +95,9 @@ def _side_by_side(found: list[_List], style: Style) -> Iterator[str]:
 
 def _block(found: _List, width: int, style: Style) -> Iterator[_Line]:
     yield _Line(found.title, BOLD)
-    has_sizes = any(row.bytes for row in found.rows)
-    for row in found.rows[: found.limit]:
+    shown = found.rows[: found.limit]
+    has_sizes = any(row.bytes for row in shown)
+    for row in shown:
         size = f"{numbers.size(row.bytes):>9}" if has_sizes else ""
         start = f"{numbers.count(row.messages):>8}{size}  "
         yield _Line(start + (printable(row.name) if style.is_verbose else shortened(row.name, width - len(start))))
