@@ -76,11 +76,15 @@ class Server:
         return self.lab.run("sh", "-c", f"find {places} -type f | sort | xargs sha256sum")
 
     def remains(self) -> str:
-        """What a run could leave: staged files, journals, processes, mounts, links."""
+        """What a run could leave: staged files, journals, processes, links."""
         staged = self.lab.run("ls", "/var/lib/mailctl/staging", "/var/lib/mailctl/journal")
         processes = self.lab.run("ps", "-e", "-o", "comm=").split()
         lasting = sorted(name for name in processes if name in ("master", "dovecot", "opendkim", "python", "unshare"))
-        return f"{staged}{lasting}{self.lab.run('ip', '-o', 'link')}{len(self.lab.run('cat', '/proc/mounts'))}"
+        return f"{staged}{lasting}{self.lab.run('ip', '-o', 'link')}"
+
+    def mounts(self) -> set[str]:
+        """Those of the machine the lab began with are among them, and go when their folder goes."""
+        return set(self.lab.run("cat", "/proc/self/mountinfo").splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +123,7 @@ def run_until_sent(
 
 def interrupt(server: Server, moment: tuple[str, int, str], verb: Callable[[], list[str]]) -> None:
     phase, number, name = moment
-    remains = server.remains()
+    remains, mounts = server.remains(), server.mounts()
     before, done = run_until_sent(server, moment, verb)
     said = done.stderr.decode()
     where = f"{name} at moment {number} of {phase}: {said}"
@@ -133,6 +137,7 @@ def interrupt(server: Server, moment: tuple[str, int, str], verb: Callable[[], l
         assert said.count(INTERRUPTED) == 1, where
         assert server.files() == before, where
     assert eventually(lambda: server.remains() == remains), f"{where}\n{remains}\n{server.remains()}"
+    assert server.mounts() <= mounts, where
     assert server.lab.mailctl("status").returncode == 0, where
     code = server.lab.send("stranger@partner.example", "carol@example.org").replies["carol@example.org"].code
     assert code == (250 if server.has_carol else 550), where
