@@ -52,7 +52,7 @@ def require_fit(host: Host, target: Target, plan: Plan, spec: Spec | None) -> No
         problems += _missing_programs(host, spec)
         problems += _missing_users(host, target, spec)
     if host.is_live():
-        problems += [problem for component in registry.COMPONENTS for problem in component.missing(host, plan.tree)]
+        problems += registry.missing(host, plan.tree)
     full = list(_full_disks(host, target, plan))
     if problems:
         raise UnfitError("this machine is not fit for the spec; nothing was changed", problems=[*problems, *full])

@@ -55,10 +55,16 @@ class Request:
         """
         zone = parse_zone(values["tz"])
         since, until = parse_period(values["day"], values["since"], values["until"], zone, datetime.now(UTC))
-        names = syslog_names(values["syslog_name"])
         return cls(
-            *(files, values["journal"], since, until, zone),
-            *(values["jobs"], values["state"], values["unparsed"], names),
+            files=files,
+            journal=values["journal"],
+            since=since,
+            until=until,
+            zone=zone,
+            jobs=values["jobs"],
+            state=values["state"],
+            unparsed=values["unparsed"],
+            syslog_names=syslog_names(values["syslog_name"]),
         )
 
 

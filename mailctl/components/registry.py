@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from mailctl.components import certificate, dovecot, opendkim, postfix
 from mailctl.components.base import Component, Daemon
+from mailctl.errors import Problem
+from mailctl.host import Host
 from mailctl.spec.model import Spec
 from mailctl.target import Target
 from mailctl.tree import Tree
@@ -29,6 +31,11 @@ def unused_daemons(spec: Spec, target: Target) -> tuple[Daemon, ...]:
     used = daemons(spec, target)
     found = (component.daemon(target) for component in COMPONENTS)
     return tuple(daemon for daemon in found if daemon and daemon not in used)
+
+
+def missing(host: Host, tree: Tree) -> list[Problem]:
+    """What the files in `tree` need besides, and this machine lacks."""
+    return [problem for component in COMPONENTS for problem in component.missing(host, tree)]
 
 
 def render_tree(spec: Spec, target: Target) -> Tree:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailctl.apply.status import Status, read_status
-from mailctl.components.registry import COMPONENTS, unused_daemons
+from mailctl.components.registry import COMPONENTS, missing, unused_daemons
 from mailctl.components.service import has_systemd, needless_services
 from mailctl.doctor.model import Finding, Patient, fail, ok, warn
 from mailctl.plan.stored import read_tree
@@ -19,7 +19,7 @@ def look(patient: Patient) -> Iterator[Finding]:
     if found.unfinished:
         yield _unfinished(found)
     tree = read_tree(patient.host, patient.target, found.number)
-    for lack in (problem for component in COMPONENTS for problem in component.missing(patient.host, tree)):
+    for lack in missing(patient.host, tree):
         yield fail(f"{lack.origin} packages", f"{lack.origin}: {lack.message}", lack.hint)
     for service in found.services:
         if service.pid is None:
