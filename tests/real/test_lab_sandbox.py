@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -10,13 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import dns.resolver
 import pytest
 from lab_kit import eventually, processes_naming
 
-from mailctl.errors import MailctlError, UnfitError
+from mailctl.errors import UnfitError
 from mailctl.host import LocalHost
 from mailctl.sandbox import Fault, Sandbox, Settings
 from mailctl.sandbox import sandbox as module
@@ -38,6 +40,15 @@ sys.stdout.write("ready\\n")
 sys.stdout.flush()
 time.sleep(600)
 """
+START_AND_STOP = """
+import sys
+from pathlib import Path
+from mailctl.host import LocalHost
+from mailctl.sandbox import Sandbox, Settings
+sandbox = Sandbox.start(LocalHost(), Path(sys.argv[1]), Settings("mx1.example.org"))
+sandbox.stop()
+sys.exit(sandbox.is_alive())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +63,36 @@ def sandbox(host: LocalHost, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield started
 
 
-def host_state() -> dict[str, list[str]]:
-    """What a sandbox could leave behind on the host."""
-    links = subprocess.run(["/usr/sbin/ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    return {"mounts": Path("/proc/mounts").read_text().splitlines(), "links": links.splitlines()}
+@dataclass(frozen=True)
+class QuietHost:
+    """Network and mount namespaces in which nothing changes but by one test, whatever runs beside it."""
+
+    holder: int
+
+    def entering(self, *argv: str) -> list[str]:
+        return ["nsenter", f"--target={self.holder}", "--net", "--mount", "--", *argv]
+
+    def python(self, script: str, folder: Path) -> list[str]:
+        return self.entering(sys.executable, "-c", script, str(folder))
+
+    def state(self) -> dict[str, list[str]]:
+        """What a sandbox could leave behind on its host."""
+        argv = self.entering("ip", "-o", "link")
+        links = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        mounts = Path(f"/proc/{self.holder}/mounts").read_text()
+        return {"mounts": mounts.splitlines(), "links": links.splitlines()}
+
+
+@pytest.fixture
+def quiet_host(host: LocalHost) -> Iterator[QuietHost]:
+    argv = ["unshare", "--net", "--mount", "--", "cat"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as holder:
+        assert holder.stdin
+        assert holder.stdout
+        holder.stdin.write(b"there\n")
+        assert holder.stdout.readline() == b"there\n"
+        yield QuietHost(holder.pid)
+        holder.stdin.close()
 
 
 def files_below(folder: Path) -> dict[str, tuple[int, int, int]]:
@@ -144,19 +181,19 @@ class TestPrivate:
 
 
 class TestGone:
-    def test_stopping_leaves_nothing(self, host: LocalHost, tmp_path: Path) -> None:
-        before = host_state()
-        started = Sandbox.start(host, tmp_path, SETTINGS)
-        started.stop()
-        assert not started.is_alive()
+    def test_stopping_leaves_nothing(self, quiet_host: QuietHost, tmp_path: Path) -> None:
+        before = quiet_host.state()
+        subprocess.run(quiet_host.python(START_AND_STOP, tmp_path), env=PYTHON_ENVIRONMENT, check=True)
         assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
-        assert eventually(lambda: host_state() == before, 5)
+        assert eventually(lambda: quiet_host.state() == before, 5)
 
     @pytest.mark.parametrize("victim", ["parent", "supervisor", "server"])
-    def test_a_kill_of_any_part_leaves_nothing(self, host: LocalHost, tmp_path: Path, victim: str) -> None:
-        before = host_state()
+    def test_a_kill_of_any_part_leaves_nothing(
+        self, host: LocalHost, quiet_host: QuietHost, tmp_path: Path, victim: str
+    ) -> None:
+        before = quiet_host.state()
         with subprocess.Popen(
-            [sys.executable, "-c", START_AND_SLEEP, str(tmp_path)],
+            quiet_host.python(START_AND_SLEEP, tmp_path),
             stdout=subprocess.PIPE,
             env=PYTHON_ENVIRONMENT,
             start_new_session=True,
@@ -172,7 +209,7 @@ class TestGone:
             assert eventually(lambda: processes_in(namespace) == [], 5)
             parent.kill()
         assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
-        assert eventually(lambda: host_state() == before, 5)
+        assert eventually(lambda: quiet_host.state() == before, 5)
 
     def test_two_side_by_side_do_not_meet(self, host: LocalHost, sandbox: Sandbox, tmp_path: Path) -> None:
         with Sandbox.start(host, tmp_path, SETTINGS) as second:
@@ -361,10 +398,11 @@ class TestUnfit:
             Sandbox.start(host, tmp_path, SETTINGS)
         assert "pip install no-such-package" in caught.value.hint
 
-    def test_a_start_that_fails_says_why_and_leaves_nothing(self, host: LocalHost, tmp_path: Path) -> None:
-        before = host_state()
+    def test_a_start_that_fails_says_why_and_leaves_nothing(self, quiet_host: QuietHost, tmp_path: Path) -> None:
+        before = quiet_host.state()
         (tmp_path / "ca.pem").mkdir()
-        with pytest.raises(MailctlError, match="openssl"):
-            Sandbox.start(host, tmp_path, SETTINGS)
+        argv = quiet_host.python(START_AND_STOP, tmp_path)
+        failed = subprocess.run(argv, env=PYTHON_ENVIRONMENT, capture_output=True, text=True)
+        assert re.search(r"^mailctl\.errors\.\w+: .*openssl", failed.stderr, re.MULTILINE), failed.stderr
         assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
-        assert eventually(lambda: host_state() == before, 5)
+        assert eventually(lambda: quiet_host.state() == before, 5)

@@ -93,8 +93,7 @@ class DebianHost:
         self._process.kill()
         self._process.wait()
         self._process = None
-        # The link goes with the last process; a host of the same name could not boot before.
-        wait_until(lambda: not self._link.exists(), f"{self._link} is still there")
+        self._unplug()
         cgroups.remove(self._group)
 
     def run(
@@ -122,6 +121,15 @@ class DebianHost:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(mode)
+
+    def _unplug(self) -> None:
+        """Remove the link; without it no host of the same name boots.
+
+        The kernel does so only with the last connection of the dead host, which stays for minutes where nobody
+        acknowledges its end. Where the kernel is first, there is nothing to delete.
+        """
+        subprocess.run(["ip", "link", "delete", self._link.name], capture_output=True)
+        wait_until(lambda: not self._link.exists(), f"{self._link} is still there")
 
     def _close_connection(self) -> None:
         with suppress(subprocess.TimeoutExpired):
