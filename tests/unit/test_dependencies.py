@@ -11,7 +11,6 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
-OPTIONAL = {"zstandard": "log"}
 OF_PYDANTIC = {"pydantic_core"}  # it asks for one exact version of it
 
 
@@ -34,6 +33,4 @@ def test_every_module_belongs_to_a_dependency() -> None:
     packages = packages_distributions()
     foreign = set(imported()) - sys.stdlib_module_names - {"mailctl"} - OF_PYDANTIC
     needed = {packages[module][0].lower() for module in foreign}
-    assert needed - names(project["dependencies"]) == set(OPTIONAL)
-    for package, extra in OPTIONAL.items():
-        assert package in names(project["optional-dependencies"][extra])
+    assert needed - names(project["dependencies"]) == set()

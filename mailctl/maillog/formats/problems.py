@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import partial
 
-from mailctl.maillog.explain import Cause, explain, group_by_cause
+from mailctl.maillog.explain import Cause, Explanation, explain, group_by_cause
 from mailctl.maillog.report import DomainDelivery, Report, Row, Rows
 
 FAILED_LOGINS = 20
 """From so many failures on somebody guesses passwords; fewer are typing errors."""
 
 LOGIN_FAILED = "authentication failed"
+GRAVE = frozenset({"fatal", "panic", "error"})
+
+_attempt = partial(explain, is_reply=True)
+_bounce = partial(explain, is_reply=True, given_up=True)
 
 UNPARSED_SHARE = 0.001
 """Of all lines; fewer are torn lines, as every log has them."""
@@ -48,8 +53,8 @@ def find_problems(report: Report) -> tuple[Finding, ...]:
     """Findings by urgency, then by count."""
     found = [
         *_warnings(report),
-        *_failed("bounced", report.bounces, Urgency.WARNING),
-        *_failed("deferred", report.deferrals, Urgency.WARNING),
+        *_failed("bounced", report.bounces, _bounce),
+        *_failed("deferred", report.deferrals, _attempt),
         *_rejects(report),
         *_logins(report),
         *_unparsed(report),
@@ -59,19 +64,39 @@ def find_problems(report: Report) -> tuple[Finding, ...]:
 
 def causes_of(domain: DomainDelivery) -> tuple[tuple[Cause, int], ...]:
     """Why a domain put mail off or refused it; the most frequent cause first."""
-    return tuple((cause, _sum(rows)) for cause, rows in group_by_cause(domain.reasons))
+    return tuple((cause, _sum(rows)) for cause, rows in group_by_cause(domain.reasons, _attempt))
 
 
 def _warnings(report: Report) -> Iterator[Finding]:
-    grave = tuple(row for row in report.warnings if _level(row) in ("fatal", "panic", "error"))
+    named, others = _faults(report.warnings)
+    for fault, rows in named.items():
+        is_grave = any(_level(row) in GRAVE for row in rows)
+        what, urgency = ("fatal", Urgency.CRITICAL) if is_grave else ("warned", Urgency.WARNING)
+        yield Finding(urgency, _sum(rows), what, fault.meaning, fault.next_step, rows)
+    grave = tuple(row for row in others if _level(row) in GRAVE)
     # Failed logins have a finding of their own.
-    mild = tuple(row for row in report.warnings if row not in grave and LOGIN_FAILED not in row.name)
+    mild = tuple(row for row in others if row not in grave and LOGIN_FAILED not in row.name)
     if grave:
-        step = "The programs named below could not go on; the text says why. Run `mailctl doctor`."
+        step = "These programs could not go on; the text says why, and so do the lines before it in the log."
         yield Finding(Urgency.CRITICAL, _sum(grave), "fatal", "programs of the mail server gave up", step, grave)
     if mild:
         step = "Read them: one that comes back every hour has a cause that can be removed."
         yield Finding(Urgency.NOTICE, _sum(mild), "warnings", "programs of the mail server complained", step, mild)
+
+
+def _faults(rows: Rows) -> tuple[dict[Explanation, Rows], Rows]:
+    """The rows that tell of a known fault of this server, by that fault; and the others."""
+    named: dict[Explanation, Rows] = {}
+    others = []
+    for row in rows:
+        fault = explain(row.name)
+        if fault.cause.name == "local-system":
+            # Codes in the text do not make another fault of it.
+            fault = replace(fault, reply="", enhanced="")
+            named[fault] = (*named.get(fault, ()), row)
+        else:
+            others.append(row)
+    return named, tuple(others)
 
 
 def _level(row: Row) -> str:
@@ -79,9 +104,11 @@ def _level(row: Row) -> str:
     return row.name.partition(": ")[2].partition(":")[0]
 
 
-def _failed(what: str, rows: Rows, urgency: Urgency) -> Iterator[Finding]:
-    for cause, found in group_by_cause(rows):
-        yield Finding(_urgency_of(cause, urgency), _sum(found), what, cause.title, _step(found, cause), found)
+def _failed(what: str, rows: Rows, how: Callable[[str], Explanation]) -> Iterator[Finding]:
+    for cause, found in group_by_cause(rows, how):
+        # The remedy of the most frequent wording knows more than its cause.
+        step = how(found[0].name).next_step
+        yield Finding(_urgency_of(cause, Urgency.WARNING), _sum(found), what, cause.title, step, found)
 
 
 def _urgency_of(cause: Cause, otherwise: Urgency) -> Urgency:
@@ -114,11 +141,6 @@ def _unparsed(report: Report) -> Iterator[Finding]:
     if lines.unparsed > lines.total * UNPARSED_SHARE:
         step = "Totals may miss what these lines say: write them out with --unparsed FILE and report them."
         yield Finding(Urgency.NOTICE, lines.unparsed, "lines", "not understood by this report", step)
-
-
-def _step(rows: Rows, cause: Cause) -> str:
-    """The remedy of the most frequent wording, which knows more than its cause."""
-    return explain(rows[0].name).next_step if rows else cause.next_step
 
 
 def _sum(rows: Rows) -> int:

@@ -10,12 +10,13 @@ from datetime import datetime
 
 import pytest
 
+from mailctl.maillog import summarise
 from mailctl.maillog.anonymise import Anonymiser
 from mailctl.maillog.formats import Format, Limits, Style, nagios, prom, render
 from mailctl.maillog.formats.hours import blocks, series
 from mailctl.maillog.formats.nagios import State, Threshold
 from mailctl.maillog.formats.numbers import seconds, share, size
-from mailctl.maillog.formats.problems import find_problems
+from mailctl.maillog.formats.problems import Urgency, find_problems
 from mailctl.maillog.report import DEFINITIONS, Delay, Hour, Lines, Report, Row, Totals
 from tests.maillog.formats.samples import DAY
 
@@ -69,6 +70,42 @@ def test_problems_say_what_to_do_and_urgent_ones_come_first() -> None:
     assert all(finding.next_step for finding in found)
     refused = next(finding for finding in found if finding.what == "bounced" and "authenticated" in finding.why)
     assert "mailctl dns check" in refused.next_step
+
+
+DOWN = """\
+lmtp[1]: A00000000001: to=<a@o.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred \
+(connect to mx1[private/dovecot-lmtp]: Connection refused)
+smtp[1]: A00000000001: to=<a@o.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred \
+(connect to 127.0.0.1[127.0.0.1]:10024: Connection refused)
+smtpd[1]: warning: connect to Milter service unix:opendkim/opendkim.sock: No such file or directory
+smtpd[1]: fatal: no SASL authentication mechanisms
+"""
+
+
+def test_own_services_that_are_down_are_named_in_the_problems_and_are_no_deliverability() -> None:
+    report = summarise(f"2026-03-01T06:00:00+00:00 mx1 postfix/{line}" for line in DOWN.splitlines())
+    found = find_problems(report)
+    said = " ".join(f"{finding.why} {finding.rows}" for finding in found)
+    assert [finding.urgency for finding in found] == [Urgency.CRITICAL, Urgency.CRITICAL, Urgency.WARNING]
+    for words in ("private/dovecot-lmtp", "127.0.0.1]:10024", "OpenDKIM", "login service"):
+        assert words in said
+    assert not any("nc HOST" in finding.next_step for finding in found)
+    assert report.deliverability.domains == ()
+
+
+def test_no_advice_sends_to_the_command_that_may_be_printing_it() -> None:
+    fault = replace(Report().rejects, by_class=(Row("smtpd RCPT: Server configuration error", 1),))
+    report = replace(Report(), rejects=fault, warnings=(Row("qmgr: fatal: x", 1),))
+    assert [finding.next_step for finding in find_problems(report) if "mailctl doctor" in finding.next_step] == []
+
+
+def test_what_bounced_is_not_said_to_be_retried() -> None:
+    rows = (Row("554 5.3.0 Error: transaction failed", 3), Row("Connection timed out", 1))
+    report = replace(Report(), bounces=rows[:1], deferrals=rows[1:])
+    found = {finding.what: finding for finding in find_problems(report)}
+    assert "retries" not in found["bounced"].next_step
+    assert "temporary" not in found["bounced"].why
+    assert "retries" in found["deferred"].next_step
 
 
 def test_ordinary_rejects_and_an_empty_report_are_no_problem() -> None:
