@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailctl.maillog.explain.lookup import known_domains
+from mailctl.maillog.probes import is_probe
 from mailctl.maillog.rename import renamed
 from mailctl.maillog.report import Deliverability, Rejects, Report
 
@@ -45,7 +46,10 @@ class Anonymiser:
             recipient_domains=renamed(report.recipient_domains, domain),
             relays=renamed(report.relays, text),
             rejects=Rejects(
-                renamed(rejects.by_class, text), renamed(rejects.by_code, text), renamed(rejects.by_client, text)
+                renamed(rejects.by_class, text),
+                renamed(rejects.by_code, text),
+                renamed(rejects.by_client, text),
+                renamed(rejects.probes, text),
             ),
             deferrals=renamed(report.deferrals, text),
             bounces=renamed(report.bounces, text),
@@ -99,11 +103,18 @@ class Anonymiser:
             return self.login(match["login"])
         if match["address"]:
             return self.address(match["address"])
-        return self.domain(match["host"]) if match["host"] else f"ip-{self._hash(match[0])}"
+        if match["host"]:
+            return self.domain(match["host"])
+        return match[0] if _is_everywhere(match[0]) else f"ip-{self._hash(match[0])}"
 
     def _hash(self, text: str) -> str:
         digest = hmac.digest(self._key, text.lower().encode("utf-8", "surrogateescape"), "sha256")
         return digest.hex()[:LENGTH]
+
+
+def _is_everywhere(address: str) -> bool:
+    """An address that tells nothing of a machine, only of what happened: loopback, and mailctl's own probes."""
+    return address.startswith("127.") or address == "::1" or is_probe(address.encode(errors="replace"))
 
 
 def _is_well_known(host: str) -> bool:

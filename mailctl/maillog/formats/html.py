@@ -14,7 +14,7 @@ import jinja2
 from mailctl.maillog.formats import Style, hours, numbers
 from mailctl.maillog.formats.chart import HEIGHT, Chart, stacked
 from mailctl.maillog.formats.limit import limited
-from mailctl.maillog.formats.problems import Finding, causes_of, find_problems
+from mailctl.maillog.formats.problems import Finding, causes_of, find_problems, of_probes
 from mailctl.maillog.formats.safe import printable, shortened
 from mailctl.maillog.report import DEFINITIONS, DomainDelivery, Report, Row, Rows
 
@@ -84,6 +84,7 @@ class View:
     totals: tuple[Tile, ...]
     charts: tuple[Chart, ...]
     problems: tuple[Problem, ...]
+    left_out: str
     domains: tuple[Domain, ...]
     tables: tuple[Table, ...]
 
@@ -105,6 +106,7 @@ def _view(report: Report, style: Style) -> View:
         totals=tuple(_tile(report, name) for name in DEFINITIONS),
         charts=tuple(_charts(report)),
         problems=tuple(map(_problem, find_problems(report))),
+        left_out=of_probes(report),
         domains=tuple(map(_domain, report.deliverability.domains[: style.limits.hosts])),
         tables=tuple(_tables(report, style)),
     )

@@ -11,6 +11,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """A number with its noun: `1 message`, `2 messages`."""
+    return f"{count(number)} {one if number == 1 else more or f'{one}s'}"
+
+
 def size(number: int) -> str:
     """Bytes in units of 1000, three digits at most: `1.5 MB`."""
     amount = float(number)

@@ -8,6 +8,8 @@ from enum import IntEnum
 from functools import partial
 
 from mailctl.maillog.explain import Cause, Explanation, explain, group_by_cause
+from mailctl.maillog.formats import numbers
+from mailctl.maillog.probes import is_probe
 from mailctl.maillog.report import DomainDelivery, Report, Row, Rows
 
 FAILED_LOGINS = 20
@@ -118,7 +120,7 @@ def _urgency_of(cause: Cause, otherwise: Urgency) -> Urgency:
 
 
 def _rejects(report: Report) -> Iterator[Finding]:
-    for cause, found in group_by_cause(report.rejects.by_class):
+    for cause, found in group_by_cause(_without(report.rejects.by_class, report.rejects.probes)):
         if cause.name not in ORDINARY_REJECTS:
             yield Finding(
                 _urgency_of(cause, Urgency.WARNING), _sum(found), "rejected", cause.title, cause.next_step, found
@@ -126,14 +128,33 @@ def _rejects(report: Report) -> Iterator[Finding]:
 
 
 def _logins(report: Report) -> Iterator[Finding]:
-    failures = report.sasl.failures
+    failures = report.sasl.failures - _probe_logins(report)
     if failures >= FAILED_LOGINS:
-        step = (
-            "Block the addresses below (fail2ban or the firewall) and see whether a login of the guessed names worked."
-        )
-        yield Finding(
-            Urgency.WARNING, failures, "failed logins", "somebody guesses passwords", step, report.sasl.by_client
-        )
+        step = "Block these addresses (fail2ban or the firewall) and see whether a login of the guessed names worked."
+        clients = tuple(row for row in report.sasl.by_client if not _is_probe(row))
+        yield Finding(Urgency.WARNING, failures, "failed logins", "somebody guesses passwords", step, clients)
+
+
+def of_probes(report: Report) -> str:
+    """What of the report is mailctl's own probes and therefore no problem, in one line; empty where nothing is."""
+    rejected, logins = _sum(report.rejects.probes), _probe_logins(report)
+    counts = ((rejected, "refusal"), (logins, "failed login"))
+    said = " and ".join(numbers.counted(number, noun) for number, noun in counts if number)
+    return said and f"{said} of mailctl's own probes left out"
+
+
+def _probe_logins(report: Report) -> int:
+    return _sum(tuple(filter(_is_probe, report.sasl.by_client)))
+
+
+def _is_probe(row: Row) -> bool:
+    return is_probe(row.name.encode(errors="replace"))
+
+
+def _without(rows: Rows, others: Rows) -> Rows:
+    less = {row.name: row.messages for row in others}
+    rest = (replace(row, messages=row.messages - less.get(row.name, 0)) for row in rows)
+    return tuple(sorted((row for row in rest if row.messages > 0), key=lambda row: (-row.messages, row.name)))
 
 
 def _unparsed(report: Report) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from mailctl.maillog.formats import BOLD, DIM, NARROWEST, RESET, Style, hours, numbers
 from mailctl.maillog.formats.lists import lists
-from mailctl.maillog.formats.problems import Finding, Urgency, causes_of, find_problems
+from mailctl.maillog.formats.problems import Finding, Urgency, causes_of, find_problems, of_probes
 from mailctl.maillog.formats.safe import printable, shortened
 from mailctl.maillog.report import DomainDelivery, Report
 
@@ -23,7 +23,7 @@ def render(report: Report, style: Style) -> str:
         return "Mail report: the log is empty, or holds nothing of the period asked for"
     printer = _Printer(style)
     overview = [*printer.totals(report), *printer.by_hour(report)]
-    problems = [*printer.problems(find_problems(report))]
+    problems = [*printer.problems(find_problems(report), of_probes(report))]
     first, second = (problems, overview) if style.problems_first else (overview, problems)
     lines = [*printer.heading(report), *first, *second, *printer.deliverability(report), *lists(report, style)]
     return "\n".join(line.rstrip() for line in lines).rstrip("\n")
@@ -110,14 +110,11 @@ class _Printer:
                 yield f"  {field:10} {hours.blocks(values)}  {self.dim(f'at most {numbers.count(max(values))}')}"
         yield ""
 
-    def problems(self, findings: Iterable[Finding]) -> Lines:
-        findings = tuple(findings)
-        if not findings:
-            yield from (self.bold("Problems"), "  none found", "")
-            return
-        yield self.bold("Problems")
-        for finding in findings:
-            yield from self._finding(finding)
+    def problems(self, findings: Iterable[Finding], left_out: str) -> Lines:
+        lines = [line for finding in findings for line in self._finding(finding)]
+        yield from (self.bold("Problems"), *(lines or ["  none found"]))
+        if left_out:
+            yield self.dim(f"  {left_out}")
         yield ""
 
     def _finding(self, finding: Finding) -> Lines:

@@ -16,7 +16,7 @@ from mailctl.maillog.formats import Format, Limits, Style, nagios, prom, render
 from mailctl.maillog.formats.hours import blocks, series
 from mailctl.maillog.formats.nagios import State, Threshold
 from mailctl.maillog.formats.numbers import seconds, share, size
-from mailctl.maillog.formats.problems import Urgency, find_problems
+from mailctl.maillog.formats.problems import Urgency, find_problems, of_probes
 from mailctl.maillog.report import DEFINITIONS, Delay, Hour, Lines, Report, Row, Totals
 from tests.maillog.formats.samples import DAY
 
@@ -91,6 +91,39 @@ def test_own_services_that_are_down_are_named_in_the_problems_and_are_no_deliver
         assert words in said
     assert not any("nc HOST" in finding.next_step for finding in found)
     assert report.deliverability.domains == ()
+
+
+PROBED = """\
+submission/smtpd[1]: NOQUEUE: reject: RCPT from unknown[{client}]: 553 5.7.1 <b@o.example>: Sender address rejected: \
+not owned by user a@o.example; from=<b@o.example> to=<a@o.example> proto=ESMTP helo=<x>
+submission/smtpd[1]: warning: unknown[{client}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6
+"""
+
+
+def probed(client: str, times: int) -> list[str]:
+    lines = PROBED.format(client=client).splitlines() * times
+    return [f"2026-03-01T06:00:00+00:00 mx1 postfix/{line}" for line in lines]
+
+
+@pytest.mark.parametrize("client", ["198.51.100.2", "198.19.255.7", "2001:db8:1000::2", "2001:db8:1fff:8::9"])
+def test_own_probes_are_counted_and_are_no_problem(client: str) -> None:
+    report = summarise(probed(client, 30))
+    assert (report.totals.rejected, report.totals.sasl_failures) == (30, 30)
+    assert (report.rejects.by_client[0].name, report.sasl.by_client[0].name) == (client, client)
+    for shown in (report, Anonymiser(b"key").report(report)):
+        assert [finding.what for finding in find_problems(shown) if finding.urgency < Urgency.NOTICE] == []
+        assert of_probes(shown) == "30 refusals and 30 failed logins of mailctl's own probes left out"
+        for format_ in (Format.TEXT, Format.HTML):
+            assert "failed logins of mailctl" in render(shown, format_, Style())
+
+
+@pytest.mark.parametrize("client", ["198.51.100.4", "198.18.0.7", "198.190.0.7", "2001:db8:2000::2", "2001:db8::1"])
+def test_others_who_do_the_same_as_a_probe_stay_a_problem(client: str) -> None:
+    report = summarise([*probed(client, 25), *probed("198.19.0.9", 30)])
+    found = {finding.what: finding for finding in find_problems(report)}
+    assert (found["rejected"].count, found["failed logins"].count) == (25, 25)
+    assert [row.name for row in found["failed logins"].rows] == [client]
+    assert of_probes(summarise(probed(client, 25))) == ""
 
 
 def test_no_advice_sends_to_the_command_that_may_be_printing_it() -> None:
