@@ -96,9 +96,10 @@ def render(report: Report, style: Style) -> str:
 
 def _view(report: Report, style: Style) -> View:
     css = (_templates() / "report.css").read_text(encoding="utf-8")
+    lines = report.lines
     return View(
         title=f"Mail report {numbers.stamp(report.period.first)} to {numbers.stamp(report.period.last)}",
-        understood=f"{numbers.count(report.lines.total)} lines, {numbers.count(report.lines.unparsed)} not understood",
+        understood=f"{numbers.counted(lines.total, 'line')}, {numbers.count(lines.unparsed)} not understood",
         policy=f"default-src 'none'; style-src '{_digest(css)}'; base-uri 'none'; form-action 'none'",
         css=css,
         height=HEIGHT,

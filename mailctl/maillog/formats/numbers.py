@@ -11,9 +11,13 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def counted(number: int, one: str, more: str = "") -> str:
+def counted(number: int, one: str) -> str:
     """A number with its noun: `1 message`, `2 messages`."""
-    return f"{count(number)} {one if number == 1 else more or f'{one}s'}"
+    return f"{count(number)} {noun(number, one)}"
+
+
+def noun(number: int, one: str) -> str:
+    return one if number == 1 else f"{one}s"
 
 
 def size(number: int) -> str:

@@ -20,6 +20,7 @@ GRAVE = frozenset({"fatal", "panic", "error"})
 
 _attempt = partial(explain, is_reply=True)
 _bounce = partial(explain, is_reply=True, given_up=True)
+_refusal = partial(explain, given_up=True)
 
 UNPARSED_SHARE = 0.001
 """Of all lines; fewer are torn lines, as every log has them."""
@@ -83,7 +84,8 @@ def _warnings(report: Report) -> Iterator[Finding]:
         yield Finding(Urgency.CRITICAL, _sum(grave), "fatal", "programs of the mail server gave up", step, grave)
     if mild:
         step = "Read them: one that comes back every hour has a cause that can be removed."
-        yield Finding(Urgency.NOTICE, _sum(mild), "warnings", "programs of the mail server complained", step, mild)
+        what = numbers.noun(_sum(mild), "warning")
+        yield Finding(Urgency.NOTICE, _sum(mild), what, "programs of the mail server complained", step, mild)
 
 
 def _faults(rows: Rows) -> tuple[dict[Explanation, Rows], Rows]:
@@ -122,9 +124,8 @@ def _urgency_of(cause: Cause, otherwise: Urgency) -> Urgency:
 def _rejects(report: Report) -> Iterator[Finding]:
     for cause, found in group_by_cause(_without(report.rejects.by_class, report.rejects.probes)):
         if cause.name not in ORDINARY_REJECTS:
-            yield Finding(
-                _urgency_of(cause, Urgency.WARNING), _sum(found), "rejected", cause.title, cause.next_step, found
-            )
+            step = _refusal(found[0].name).next_step
+            yield Finding(_urgency_of(cause, Urgency.WARNING), _sum(found), "rejected", cause.title, step, found)
 
 
 def _logins(report: Report) -> Iterator[Finding]:
@@ -161,7 +162,8 @@ def _unparsed(report: Report) -> Iterator[Finding]:
     lines = report.lines
     if lines.unparsed > lines.total * UNPARSED_SHARE:
         step = "Totals may miss what these lines say: write them out with --unparsed FILE and report them."
-        yield Finding(Urgency.NOTICE, lines.unparsed, "lines", "not understood by this report", step)
+        what = numbers.noun(lines.unparsed, "line")
+        yield Finding(Urgency.NOTICE, lines.unparsed, what, "not understood by this report", step)
 
 
 def _sum(rows: Rows) -> int:

@@ -218,6 +218,12 @@ def test_h_u_and_q_have_pflogsumms_meaning(log: Path) -> None:
     assert "Nothing to list" not in run("-q", log).stdout
 
 
+def test_columns_are_those_that_the_environment_says(log: Path) -> None:
+    log.write_text(LOG.replace("gmail.com", f"{'long.' * 40}example"))
+    for columns in 80, 120:
+        assert max(map(len, run(log, COLUMNS=str(columns)).stdout.splitlines())) == columns
+
+
 def test_case_is_ignored_on_request(log: Path) -> None:
     assert "bob@a.example" in run("-i", log).stdout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 
 import pytest
@@ -174,6 +174,40 @@ def test_short_lists_stand_beside_each_other_where_there_is_room() -> None:
     narrow = render(DAY, Format.TEXT, Style(width=80)).splitlines()
     assert "Senders" in narrow
     assert "Recipients" in narrow
+
+
+@pytest.mark.parametrize("factor", [1, 1_000, 1_000_000])
+def test_no_total_and_no_domain_is_cut_on_a_narrow_screen(factor: int) -> None:
+    totals = Totals(**{name: number * factor for name, number in asdict(DAY.totals).items()})
+    long = replace(DAY.deliverability.domains[0], domain=f"{'mail.' * 12}far.example")
+    report = replace(DAY, totals=totals, deliverability=replace(DAY.deliverability, domains=(long,)))
+    text = render(report, Format.TEXT, Style(width=80))
+    overview = text.partition("\nProblems")[0]
+    assert "…" not in overview
+    assert max(map(len, text.splitlines())) <= 80
+    for name in ("rejected_5xx", "rejected_4xx", "deferred_messages", "sasl_failures", "reinjected", "held"):
+        assert f"{getattr(totals, name):,}" in overview
+    assert long.domain in text
+
+
+def test_one_is_not_several() -> None:
+    one = dict.fromkeys(DEFINITIONS, 1)
+    hours = (Hour("2026-03-01T16", received=1),)
+    warned = (Row("smtpd: warning: x", 1),)
+    text = render(
+        Report(lines=Lines(1, 0, 1), totals=Totals(**one), by_hour=hours, warnings=warned), Format.TEXT, Style()
+    )
+    for words in (
+        "1 line, 1 of them",
+        "of 1 message",
+        "1 bounce",
+        "1 hand-over",
+        "1 warning:",
+        "1 line: not understood",
+    ):
+        assert f"{words}\n" in text or f"{words} " in text, words
+    assert "By hour, from 2026-03-01 16:00 to 2026-03-01 17:00" in text
+    assert "1 lines" not in render(Report(lines=Lines(1, 1)), Format.HTML, Style())
 
 
 def test_csv_carries_every_total() -> None:
