@@ -24,8 +24,11 @@ ADDRESS = r"(?P<address>(?<![^\s<>@,;:()\[\]\"])(?:[^\s<>@,;:()\[\]\"]+|\"[^\"]*
 IPV6 = r"(?P<ipv6>(?<![\w:\]])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]{0,15}(?![\w:]))"
 IPV4 = r"(?P<ipv4>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w))"
 HOST = r"(?P<host>(?<![\w.-])(?:[\w-]+\.)+[a-zA-Z][\w-]+(?![\w-]))"
+# A table or a socket is no host: `/etc/postfix/virtual.cdb`. What follows two slashes is.
+ENDINGS = "cdb|cf|cidr|conf|crt|db|key|lmdb|log|pcre|pem|regexp|sock|txt"
+FILE = rf"(?P<file>(?:(?<=(?<!/)/)[\w-]+\.(?:{ENDINGS})|(?<![\w.-])(?:main|master)\.cf)(?![\w.-]*\w))"
 LOGIN = r"(?P<login>(?<=sasl_username=)[^\s,;@]+)"
-SECRETS = re.compile(rf"{LOGIN}|{ADDRESS}|{IPV6}|{IPV4}|{HOST}")
+SECRETS = re.compile(rf"{FILE}|{LOGIN}|{ADDRESS}|{IPV6}|{IPV4}|{HOST}")
 
 
 class Anonymiser:
@@ -99,6 +102,8 @@ class Anonymiser:
         return f"user-{self._hash(name)}" if name else name
 
     def _replacement(self, match: re.Match[str]) -> str:
+        if match["file"]:
+            return match["file"]
         if match["login"]:
             return self.login(match["login"])
         if match["address"]:

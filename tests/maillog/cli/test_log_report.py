@@ -95,7 +95,27 @@ def test_an_unreadable_log_is_66_with_a_sentence(name: str, tmp_path: Path) -> N
 def test_no_log_at_all_says_what_to_do(tmp_path: Path) -> None:
     done = run("--root", tmp_path, stdin=None)
     assert done.returncode == 66
-    assert "--journal" in done.stderr
+    assert "hint: name the log" in done.stderr
+    assert "--journal" not in done.stderr, "there is none below a folder"
+
+
+def test_what_is_no_mail_log_is_said_to_be_none(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for content in (b"\x7fELF\0\1\n\0\0\n", b"Dear Bob,\nsee below.\n", b"one\n"):
+        other.write_bytes(content)
+        done = run(other)
+        assert (done.returncode, "this is no mail log" in done.stderr, done.stdout) == (66, True, ""), content
+    other.write_bytes(b"")
+    assert run(other).returncode == 0, "an empty log is a log"
+    other.write_bytes(b"Nov 20 09:00:00 mx kernel: x\n")
+    assert run(other).returncode == 0
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/urandom"])
+def test_a_device_that_never_ends_is_refused(device: str) -> None:
+    done = run(device)
+    assert (done.returncode, "a device" in done.stderr) == (66, True)
+    assert run("/dev/null").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -367,7 +367,19 @@ class TestAnonymised:
         assert "admin" not in text
         assert text.endswith("]:25: 250 Ok")
 
+    @pytest.mark.parametrize(
+        "name",
+        ["/etc/postfix/virtual.cdb", "hash:/etc/aliases.db", "/run/dovecot/lmtp.sock", "main.cf", "[127.0.0.1]:10024"],
+    )
+    def test_files_and_loopback_are_no_hosts(self, name: str) -> None:
+        assert Anonymiser(self.key).text(f"open {name}: No such file") == f"open {name}: No such file"
+
+    @pytest.mark.parametrize("text", ["/vhosts/corp.example/ali", "https://corp.example/x", "/ssl/mx.corp.example.pem"])
+    def test_a_host_in_a_path_is_hidden(self, text: str) -> None:
+        assert "corp" not in Anonymiser(self.key).text(text)
+
     def test_a_long_text_takes_linear_time(self) -> None:
+        Anonymiser(self.key).text("/" + "a.db" * 200_000)
         Anonymiser(self.key).text("a" * 1_000_000)
         Anonymiser(self.key).text("a." * 500_000)
         Anonymiser(self.key).text("1.2." * 250_000)
