@@ -121,6 +121,21 @@ def test_the_journal_is_the_log_of_a_host_without_a_log_file() -> None:
     ]
 
 
+def test_the_log_names_who_guesses_passwords_and_leaves_out_the_probes() -> None:
+    stamp = (NOW - HOUR).isoformat(timespec="seconds")
+    guess = "mx1 postfix/smtpd[1]: warning: unknown[{client}]: SASL LOGIN authentication failed: x"
+    lines = [f"{stamp} {guess.format(client=client)}" for client in ("203.0.113.9", "198.19.0.9") for _ in range(30)]
+    down = f"{stamp} mx1 postfix/smtpd[1]: fatal: no SASL authentication mechanisms"
+    log_bytes = "\n".join([*lines, down, ""]).encode()
+    host = MemoryHost(programs={"journalctl": lambda argv, stdin: Completed(argv, 0, log_bytes, b"")})
+    host.make_directory(PurePosixPath("/run/systemd/system"), 0o755, "root", "root")
+    dovecot, guessed, left_out = log.look(patient(host))
+    assert (dovecot.verdict, guessed.verdict, left_out.verdict) == (Verdict.FAIL, Verdict.WARN, Verdict.OK)
+    assert "systemctl restart dovecot" in dovecot.remedy
+    assert guessed.text == "30 failed logins in a day: somebody guesses passwords (30 203.0.113.9)"
+    assert left_out.text == "30 failed logins of mailctl's own probes left out"
+
+
 @pytest.mark.parametrize(("state", "verdict"), [(0, Verdict.OK), (5, Verdict.WARN), (-1, Verdict.SKIP)])
 def test_the_clock(state: int, verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "clock_state", lambda: state)
