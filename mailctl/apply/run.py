@@ -124,7 +124,7 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             if host.is_live():
                 problems = verify_live(host, target, plan.tree, spec, order.probe, position)
                 _report(refuse(problems, "the new configuration does not serve"), order.say)
-                _report(end_sessions(host, removed_logins(plan, target)), order.say)
+                _report(end_sessions(host, removed_logins(plan.actual, plan.desired, target)), order.say)
     return meta
 
 
@@ -145,7 +145,7 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
                 tree = plan.tree if is_ours else plan.desired
                 problems = verify_live(host, target, tree, None, order.probe, position, stays=not is_ours)
                 _report(judge_old(problems, number), order.say)
-                _report(end_sessions(host, removed_logins(plan, target)), order.say)
+                _report(end_sessions(host, removed_logins(plan.actual, plan.desired, target)), order.say)
 
 
 def choose_generation(host: Host, target: Target, number: int | None) -> int:
