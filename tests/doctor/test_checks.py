@@ -159,6 +159,16 @@ def test_programs_users_and_modules_that_are_missing(monkeypatch: pytest.MonkeyP
     assert well.text.startswith("mx1.example.org, domains: 1")
 
 
+def test_before_the_first_apply_one_line_says_what_to_do() -> None:
+    checks = select_checks(["services", "ports", "drift"])
+    found = [finding for each in examine(MemoryHost(), load_spec, checks) for finding in each.findings]  # type: ignore[arg-type]
+    assert [(each.verdict, each.text, each.remedy) for each in found] == [
+        (Verdict.FAIL, "nothing was applied yet", "mailctl apply"),
+        (Verdict.SKIP, "nothing was applied yet", ""),
+        (Verdict.SKIP, "nothing was applied yet", ""),
+    ]
+
+
 def raising(error: Exception) -> Check:
     def run(patient: Patient) -> Iterator[Finding]:
         yield ok("first", "fine")
