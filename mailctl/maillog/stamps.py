@@ -3,14 +3,18 @@
 The year of a BSD stamp follows from the order of the lines: months fall from December to January once a year. Counting
 only notes how many years have passed since the log began; `Years.base` says afterwards which year that was, from the
 stamps that do have one, or from the newest date the caller knows (the file's mtime, not the clock).
+
+A stamp is one only where its day exists and its year is one that a clock may show: an hour that was counted is an hour
+of the calendar, whatever is done with it.
 """
 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import TypeVar
 
 from mailctl.maillog.tally import HourKey
@@ -21,8 +25,14 @@ _File = TypeVar("_File")
 RFC3339_HOUR = 13  # bytes of a stamp up to its hour
 BSD_HOUR = 9
 
-_DATE = rb"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])"
-_RFC3339 = re.compile(_DATE + rb"(?::[0-5]\d:[0-6]\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?")
+FIRST_YEAR, LAST_YEAR = 1900, 8999
+"""A log has no others. Decades beyond them still are years of `datetime`, so nothing that is worked out overflows."""
+LEAP_YEAR = 2000
+LONGEST_WITHOUT_LEAP_DAY = 8  # years, around 1900 and 2100
+
+_DATE = rb"(19\d\d|[2-8]\d{3})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])"
+_OFFSET = rb"(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)"
+_RFC3339 = re.compile(_DATE + rb"(?::[0-5]\d:(?:[0-5]\d|60)(?:\.\d{1,9})?" + _OFFSET + rb"?)?")
 _BSD = re.compile(
     rb"(" + b"|".join(MONTHS) + rb") (0[1-9]| [1-9]|[12]\d|3[01]) ([01]\d|2[0-3])(?::([0-5]\d):([0-6]\d))?"
 )
@@ -77,35 +87,64 @@ def turn_of_year(before: int, month: int) -> int:
 def hour_of(prefix: bytes, years: Years) -> HourKey | None:
     """The hour that a line beginning so belongs to; None where that is no stamp."""
     if match := _RFC3339.fullmatch(prefix):
-        years.see(int(match[2]), int(match[1]))
+        year, month, day = int(match[1]), int(match[2]), int(match[3])
+        if not _exists(year, month, day):
+            return None
+        years.see(month, year)
         return prefix
     if match := _BSD.fullmatch(prefix):
-        years.see(MONTHS.index(match[1]) + 1)
+        month, day = MONTHS.index(match[1]) + 1, int(match[2])
+        if not _exists(LEAP_YEAR, month, day):
+            return None
+        years.see(month)
         return years.passed, prefix
     return None
 
 
+def _exists(year: int, month: int, day: int) -> bool:
+    return day <= 28 or day <= monthrange(year, month)[1]
+
+
 def name_of_hour(hour: HourKey, base: int) -> str:
-    """`YYYY-MM-DDTHH`; `base` is the year in which the log began."""
+    """`YYYY-MM-DDTHH` of what `hour_of` gave; `base` is the year in which the log began."""
     if isinstance(hour, bytes):
         return hour.decode()
     passed, text = hour
-    month, day, clock = text[:3], int(text[4:6]), text[7:9].decode()
-    return f"{base + passed:04}-{MONTHS.index(month) + 1:02}-{day:02}T{clock}"
+    # Stamps may contradict each other: February 29 of a year that has none is the day after the 28th all the same.
+    month = date(_within_limits(base + passed), MONTHS.index(text[:3]) + 1, 1)
+    return f"{month + timedelta(days=int(text[4:6]) - 1)}T{text[7:9].decode()}"
+
+
+def _within_limits(year: int) -> int:
+    """Lines in no order at all seem to be of thousands of years."""
+    return min(max(year, FIRST_YEAR), LAST_YEAR)
 
 
 def parse_stamp(line: bytes, year: int, zone: tzinfo | None = None) -> datetime | None:
     """The stamp a line begins with; one without year or offset is taken to be in `year` and `zone`. None: no stamp."""
     try:
         if match := _RFC3339.match(line):
-            stamp = datetime.fromisoformat(match[0].decode())
+            stamp = datetime.fromisoformat(match[0].replace(b":60", b":59").decode())  # a leap second
             return stamp if stamp.tzinfo else stamp.replace(tzinfo=zone)
         if match := _BSD.match(line):
             month, day, hour, minute, second = match.groups()
             numbers = (int(day), int(hour), int(minute or 0), min(int(second or 0), 59))
-            return datetime(year, MONTHS.index(month) + 1, *numbers, tzinfo=zone)
+            return datetime(_within_limits(year), MONTHS.index(month) + 1, *numbers, tzinfo=zone)
     except ValueError:
-        pass  # February 30, or 24:00 somewhere
+        pass  # February 30
+    return None
+
+
+def latest_stamp(line: bytes, newest: datetime, zone: tzinfo | None = None) -> datetime | None:
+    """The aware stamp a line begins with. One without a year is of the last year that does not put it after `newest`,
+    give or take a day; None is the machine's zone."""
+    for year in range(newest.year, newest.year - LONGEST_WITHOUT_LEAP_DAY - 1, -1):
+        stamp = parse_stamp(line, year, zone)
+        if stamp is None:
+            continue
+        stamp = stamp if stamp.tzinfo else stamp.astimezone()
+        if stamp <= newest + timedelta(days=1) or line[:1].isdigit():
+            return stamp
     return None
 
 
@@ -114,13 +153,6 @@ def in_order(files: Iterable[tuple[_File, bytes, datetime]]) -> list[_File]:
 
     def begin(item: tuple[_File, bytes, datetime]) -> tuple[datetime, datetime]:
         _, line, written = item
-        stamp = parse_stamp(line, written.year)
-        if stamp is None:
-            return written, written
-        if stamp.tzinfo is None:
-            stamp = stamp.astimezone()
-            if stamp > written + timedelta(days=1):
-                stamp = stamp.replace(year=stamp.year - 1)
-        return stamp, written
+        return latest_stamp(line, written) or written, written
 
     return [file for file, _, _ in sorted(files, key=begin)]

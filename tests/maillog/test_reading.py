@@ -13,6 +13,7 @@ import pytest
 
 from mailctl.maillog import LogError, follow, parse_line, summarise, summarise_new
 from mailctl.maillog.events import Connected
+from mailctl.maillog.formats import Format, Style, render
 
 CONNECT = "mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]"
 
@@ -138,6 +139,48 @@ def test_following_goes_on_in_the_next_file(tmp_path: Path) -> None:
     assert [event.line.stamp for event in found[:2]] == ["Mar  1 06:00:01", "Mar  1 06:00:02"]
 
 
-def test_a_stamp_without_meaning_is_no_stamp() -> None:
-    assert summarise([f"Feb 30 06:00:00 {CONNECT}", f"2026-13-01T06:00:00+00:00 {CONNECT}"]).period.first is None
-    assert parse_line(f"Feb 30 06:00:00 {CONNECT}")
+NO_STAMPS = ["Feb 30 06:00:00", "Apr 31 06:00:00", "2026-13-01T06:00:00+00:00", "2026-02-29T06:00:00Z"]
+NO_STAMPS += ["2100-02-29T06:00:00Z", "2026-06-31T06:00:00Z", "0000-02-28T06:00:00Z", "0001-01-01T00:00:00Z"]
+NO_STAMPS += ["9999-12-31T23:00:00Z"]
+
+
+@pytest.mark.parametrize("stamp", NO_STAMPS)
+@pytest.mark.parametrize("since", [None, datetime(2026, 1, 1, tzinfo=UTC)])
+def test_a_stamp_without_meaning_is_no_stamp(stamp: str, since: datetime | None) -> None:
+    report = summarise([f"{stamp} {CONNECT}"], since=since)
+    assert (report.lines.unparsed, report.period.first, report.by_hour) == (1, None, ())
+    assert parse_line(f"{stamp} {CONNECT}")
+
+
+@pytest.mark.parametrize("offset", ["+99:99", "-24:00", "+00:60"])
+def test_an_offset_that_is_none_does_not_put_others_of_the_hour_into_the_period(offset: str) -> None:
+    lines = [f"2026-03-01T06:00:00{offset} {CONNECT}", f"2026-03-01T06:00:01Z {CONNECT}"]
+    assert summarise(lines, since=datetime(2026, 3, 2, tzinfo=UTC), zone=UTC).totals.connections == 0
+
+
+def test_a_leap_second_is_a_stamp() -> None:
+    assert summarise([f"2016-12-31T23:59:60Z {CONNECT}"]).period.last == datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def test_both_forms_of_a_stamp_share_an_hour() -> None:
+    lines = [f"2026-03-01T06:00:00+00:00 {CONNECT}", f"Mar  1 06:00:01 {CONNECT}"]
+    assert [hour.hour for hour in summarise(lines).by_hour] == ["2026-03-01T06"]
+
+
+def test_stamps_that_contradict_each_other_still_name_days_that_exist() -> None:
+    lines = [f"Feb 29 06:00:00 {CONNECT}", f"2026-03-01T06:00:00+00:00 {CONNECT}"]
+    assert [hour.hour for hour in summarise(lines).by_hour] == ["2026-03-01T06"]
+
+
+def test_a_log_in_no_order_has_hours_that_exist(tmp_path: Path) -> None:
+    shuffled = write(tmp_path / "mail.log", [f"Mar  1 06:00:00 {CONNECT}", f"Jan  1 06:00:00 {CONNECT}"] * 3000)
+    report = summarise(shuffled)
+    assert report.totals.connections == 6000
+    assert all(datetime.fromisoformat(hour.hour) for hour in report.by_hour)
+    assert "6,000 lines" in render(report, Format.TEXT, Style())
+
+
+def test_a_log_may_begin_on_a_leap_day_that_seems_to_come(tmp_path: Path) -> None:
+    first = write(tmp_path / "mail.log.1", [f"Feb 29 06:00:00 {CONNECT}"], datetime(2024, 2, 1, tzinfo=UTC))
+    second = write(tmp_path / "mail.log", [f"Jan 31 06:00:00 {CONNECT}"], datetime(2024, 2, 1, tzinfo=UTC))
+    assert summarise([second, first]).lines.parsed == 2
