@@ -2,7 +2,8 @@
 
 The year of a BSD stamp follows from the order of the lines: months fall from December to January once a year. Counting
 only notes how many years have passed since the log began; `Years.base` says afterwards which year that was, from the
-stamps that do have one, or from the newest date the caller knows (the file's mtime, not the clock).
+stamps that do have one, or from the newest date the caller knows (the file's mtime, not the clock), and from February
+29, which only some years have.
 
 A stamp is one only where its day exists and its year is one that a clock may show: an hour that was counted is an hour
 of the calendar, whatever is done with it.
@@ -11,7 +12,7 @@ of the calendar, whatever is done with it.
 from __future__ import annotations
 
 import re
-from calendar import monthrange
+from calendar import isleap, monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -27,7 +28,7 @@ BSD_HOUR = 9
 
 FIRST_YEAR, LAST_YEAR = 1900, 8999
 """A log has no others. Decades beyond them still are years of `datetime`, so nothing that is worked out overflows."""
-LEAP_YEAR = 2000
+LEAP_YEAR, ORDINARY_YEAR = 2000, 2001
 LONGEST_WITHOUT_LEAP_DAY = 8  # years, around 1900 and 2100
 
 _DATE = rb"(19\d\d|[2-8]\d{3})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])"
@@ -44,12 +45,14 @@ class Years:
 
     `passed` counts the turns of the year since the first line; `first_month` and `month` are the months of the
     first and the latest line, 0 before any. `offset` + `passed` is the year itself, once a stamp has told it.
+    `leap_passed` is what had passed at the latest February 29 without a year.
     """
 
     passed: int = 0
     first_month: int = 0
     month: int = 0
     offset: int | None = None
+    leap_passed: int | None = None
 
     def see(self, month: int, year: int | None = None) -> None:
         self.passed += turn_of_year(self.month, month)
@@ -67,6 +70,8 @@ class Years:
         self.passed, self.month = shift + later.passed, later.month
         if later.offset is not None:
             self.offset = later.offset - shift
+        if later.leap_passed is not None:
+            self.leap_passed = later.leap_passed + shift
         return shift
 
     def base(self, newest: datetime) -> int:
@@ -74,7 +79,10 @@ class Years:
         if self.offset is not None:
             return self.offset
         is_later = self.month > newest.month + (newest.day >= 28)
-        return newest.year - is_later - self.passed
+        base = newest.year - is_later - self.passed
+        while self.leap_passed is not None and not isleap(base + self.leap_passed):
+            base -= 1
+        return base
 
 
 def turn_of_year(before: int, month: int) -> int:
@@ -97,6 +105,8 @@ def hour_of(prefix: bytes, years: Years) -> HourKey | None:
         if not _exists(LEAP_YEAR, month, day):
             return None
         years.see(month)
+        if not _exists(ORDINARY_YEAR, month, day):
+            years.leap_passed = years.passed
         return years.passed, prefix
     return None
 

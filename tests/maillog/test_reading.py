@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailctl.maillog import LogError, follow, parse_line, summarise, summarise_new
+from mailctl.maillog import LogError, follow, parse_line, pieces, summarise, summarise_new
 from mailctl.maillog.events import Connected
 from mailctl.maillog.formats import Format, Style, render
 
@@ -48,6 +48,38 @@ def test_the_year_comes_from_when_the_file_was_written(tmp_path: Path) -> None:
         "2020-12-31T08",
         "2021-01-02T09",
     ]
+
+
+LEAP_DAYS = ["Feb 28 06:00:00", "Feb 29 06:00:00", "Mar  1 06:00:00"]
+
+
+def test_february_29_is_of_a_year_that_has_one(tmp_path: Path) -> None:
+    """Whenever the file was copied."""
+    log = write(tmp_path / "mail.log", [f"{day} {CONNECT}" for day in LEAP_DAYS], datetime(2026, 6, 1, tzinfo=UTC))
+    assert hours(log) == ["2024-02-28T06", "2024-02-29T06", "2024-03-01T06"]
+    report = summarise(log, since=datetime(2024, 2, 29, tzinfo=UTC), until=datetime(2024, 3, 1, tzinfo=UTC), zone=UTC)
+    assert [hour.hour for hour in report.by_hour] == ["2024-02-29T06"]
+    assert report.period.first == datetime(2024, 2, 29, 6, tzinfo=UTC)
+
+
+def test_february_29_is_known_also_where_several_processes_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST_PIECE", 1)
+    days = ["Feb 28 06:00:00"] * 20 + ["Mar  1 06:00:00", "Dec 31 06:00:00", "Jan  1 06:00:00", *LEAP_DAYS]
+    log = write(tmp_path / "mail.log", [f"{day} {CONNECT}" for day in days], datetime(2026, 6, 1, tzinfo=UTC))
+    assert summarise(log, jobs=4) == summarise(log, jobs=1)
+    assert hours(log)[0] == "2023-02-28T06"
+    assert hours(log)[-2:] == ["2024-02-29T06", "2024-03-01T06"]
+
+
+def test_an_old_february_29_does_not_date_what_a_later_run_counts(tmp_path: Path) -> None:
+    log, state = tmp_path / "mail.log", tmp_path / "state"
+    summarise_new([write(log, [f"{day} {CONNECT}" for day in LEAP_DAYS])], state)
+    with log.open("a") as file:
+        file.write(f"Jun  1 06:00:00 {CONNECT}\n")
+    os.utime(log, (datetime(2025, 6, 1, tzinfo=UTC).timestamp(),) * 2)
+    assert [hour.hour for hour in summarise_new([log], state)[0].by_hour] == ["2025-06-01T06"]
 
 
 def test_a_stamp_with_a_year_tells_that_of_the_others(tmp_path: Path) -> None:
