@@ -15,7 +15,7 @@ import re
 from calendar import isleap, monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import TypeVar
 
 from mailctl.maillog.tally import HourKey
@@ -120,14 +120,13 @@ def name_of_hour(hour: HourKey, base: int) -> str:
     if isinstance(hour, bytes):
         return hour.decode()
     passed, text = hour
-    # Stamps may contradict each other: February 29 of a year that has none is the day after the 28th all the same.
-    month = date(_within_limits(base + passed), MONTHS.index(text[:3]) + 1, 1)
-    return f"{month + timedelta(days=int(text[4:6]) - 1)}T{text[7:9].decode()}"
+    return f"{_day_of(base + passed, MONTHS.index(text[:3]) + 1, int(text[4:6]))}T{text[7:9].decode()}"
 
 
-def _within_limits(year: int) -> int:
-    """Lines in no order at all seem to be of thousands of years."""
-    return min(max(year, FIRST_YEAR), LAST_YEAR)
+def _day_of(year: int, month: int, day: int) -> date:
+    """A day that exists. Stamps without a year may contradict others: February 29 of a year that has none is the day
+    after the 28th all the same, and lines in no order at all seem to be of thousands of years."""
+    return date(min(max(year, FIRST_YEAR), LAST_YEAR), month, 1) + timedelta(days=day - 1)
 
 
 def parse_stamp(line: bytes, year: int, zone: tzinfo | None = None) -> datetime | None:
@@ -137,9 +136,10 @@ def parse_stamp(line: bytes, year: int, zone: tzinfo | None = None) -> datetime 
             stamp = datetime.fromisoformat(match[0].replace(b":60", b":59").decode())  # a leap second
             return stamp if stamp.tzinfo else stamp.replace(tzinfo=zone)
         if match := _BSD.match(line):
-            month, day, hour, minute, second = match.groups()
-            numbers = (int(day), int(hour), int(minute or 0), min(int(second or 0), 59))
-            return datetime(_within_limits(year), MONTHS.index(month) + 1, *numbers, tzinfo=zone)
+            month, day = MONTHS.index(match[1]) + 1, int(match[2])
+            if _exists(LEAP_YEAR, month, day):
+                clock = time(int(match[3]), int(match[4] or 0), min(int(match[5] or 0), 59), tzinfo=zone)
+                return datetime.combine(_day_of(year, month, day), clock)
     except ValueError:
         pass  # February 30
     return None
@@ -150,7 +150,7 @@ def latest_stamp(line: bytes, newest: datetime, zone: tzinfo | None = None) -> d
     give or take a day; None is the machine's zone."""
     for year in range(newest.year, newest.year - LONGEST_WITHOUT_LEAP_DAY - 1, -1):
         stamp = parse_stamp(line, year, zone)
-        if stamp is None:
+        if stamp is None or (line.startswith(b"Feb 29") and not isleap(year)):
             continue
         stamp = stamp if stamp.tzinfo else stamp.astimezone()
         if stamp <= newest + timedelta(days=1) or line[:1].isdigit():
