@@ -9,12 +9,14 @@ import os
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from mailctl.maillog import LogError, follow, parse_line, pieces, summarise, summarise_new
 from mailctl.maillog.events import Connected
 from mailctl.maillog.formats import Format, Style, render
+from mailctl.maillog.stamps import latest_stamp
 
 CONNECT = "mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]"
 
@@ -106,6 +108,28 @@ def test_only_lines_of_the_period_count(tmp_path: Path, form: str, since: int | 
     wanted = MINUTES[since:until]
     assert report.totals.connections == report.lines.total == len(wanted)
     assert (report.period.first, report.period.last) == ((wanted[0], wanted[-1]) if wanted else (None, None))
+
+
+BACK = ["02:10:00", "02:50:00", "02:10:00", "02:50:00", "03:10:00"]
+"""The night in which clocks in Berlin go back from 3:00 to 2:00, at 01:00 UTC."""
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(("since", "count"), [("00:00", 5), ("00:30", 3), ("01:30", 1), ("02:00", 1), ("02:15", 0)])
+def test_an_hour_that_comes_twice_is_that_of_the_first_time(tmp_path: Path, since: str, count: int) -> None:
+    lines = [f"Oct 25 {clock} {CONNECT}" for clock in BACK]
+    log = write(tmp_path / "mail.log", lines, datetime(2026, 10, 25, 12, tzinfo=UTC))
+    report = summarise(log, zone=BERLIN)
+    assert (report.totals.connections, hours(log)) == (5, ["2026-10-25T02", "2026-10-25T03"])
+    moment = datetime.fromisoformat(f"2026-10-25T{since}Z")
+    assert summarise(log, since=moment, zone=BERLIN).totals.connections == count
+
+
+@pytest.mark.parametrize(("since", "count"), [("00:00", 5), ("00:30", 4), ("01:30", 2), ("02:00", 1), ("02:15", 0)])
+def test_an_hour_that_comes_twice_is_told_apart_by_offsets(since: str, count: int) -> None:
+    offsets = ["+02:00"] * 2 + ["+01:00"] * 3
+    lines = [f"2026-10-25T{clock}{offset} {CONNECT}" for clock, offset in zip(BACK, offsets, strict=True)]
+    assert summarise(lines, since=datetime.fromisoformat(f"2026-10-25T{since}Z")).totals.connections == count
 
 
 def test_a_message_from_before_the_period_is_known_in_it() -> None:
@@ -202,7 +226,23 @@ def test_both_forms_of_a_stamp_share_an_hour() -> None:
 
 def test_stamps_that_contradict_each_other_still_name_days_that_exist() -> None:
     lines = [f"Feb 29 06:00:00 {CONNECT}", f"2026-03-01T06:00:00+00:00 {CONNECT}"]
-    assert [hour.hour for hour in summarise(lines).by_hour] == ["2026-03-01T06"]
+    report = summarise(lines, zone=UTC)
+    assert [hour.hour for hour in report.by_hour] == ["2026-03-01T06"]
+    assert report.period.first == datetime(2026, 3, 1, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "moment"),
+    [
+        ("Mar  1 06:00:00", datetime(2026, 3, 1, 6, tzinfo=UTC)),
+        ("Jun  2 06:00:00", datetime(2026, 6, 2, 6, tzinfo=UTC)),
+        ("Jun  3 06:00:00", datetime(2025, 6, 3, 6, tzinfo=UTC)),
+        ("Feb 29 06:00:00", datetime(2024, 2, 29, 6, tzinfo=UTC)),
+        ("2026-12-01T06:00:00Z", datetime(2026, 12, 1, 6, tzinfo=UTC)),
+    ],
+)
+def test_a_stamp_alone_is_of_the_last_year_it_can_be_of(stamp: str, moment: datetime) -> None:
+    assert latest_stamp(stamp.encode(), datetime(2026, 6, 1, 12, tzinfo=UTC), UTC) == moment
 
 
 def test_a_log_in_no_order_has_hours_that_exist(tmp_path: Path) -> None:
