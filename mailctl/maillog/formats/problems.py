@@ -8,6 +8,8 @@ from enum import IntEnum
 from functools import partial
 
 from mailctl.maillog.explain import Cause, Explanation, explain, group_by_cause
+from mailctl.maillog.formats import numbers
+from mailctl.maillog.probes import is_probe
 from mailctl.maillog.report import DomainDelivery, Report, Row, Rows
 
 FAILED_LOGINS = 20
@@ -18,6 +20,7 @@ GRAVE = frozenset({"fatal", "panic", "error"})
 
 _attempt = partial(explain, is_reply=True)
 _bounce = partial(explain, is_reply=True, given_up=True)
+_refusal = partial(explain, given_up=True)
 
 UNPARSED_SHARE = 0.001
 """Of all lines; fewer are torn lines, as every log has them."""
@@ -81,7 +84,8 @@ def _warnings(report: Report) -> Iterator[Finding]:
         yield Finding(Urgency.CRITICAL, _sum(grave), "fatal", "programs of the mail server gave up", step, grave)
     if mild:
         step = "Read them: one that comes back every hour has a cause that can be removed."
-        yield Finding(Urgency.NOTICE, _sum(mild), "warnings", "programs of the mail server complained", step, mild)
+        what = numbers.noun(_sum(mild), "warning")
+        yield Finding(Urgency.NOTICE, _sum(mild), what, "programs of the mail server complained", step, mild)
 
 
 def _faults(rows: Rows) -> tuple[dict[Explanation, Rows], Rows]:
@@ -118,29 +122,48 @@ def _urgency_of(cause: Cause, otherwise: Urgency) -> Urgency:
 
 
 def _rejects(report: Report) -> Iterator[Finding]:
-    for cause, found in group_by_cause(report.rejects.by_class):
+    for cause, found in group_by_cause(_without(report.rejects.by_class, report.rejects.probes)):
         if cause.name not in ORDINARY_REJECTS:
-            yield Finding(
-                _urgency_of(cause, Urgency.WARNING), _sum(found), "rejected", cause.title, cause.next_step, found
-            )
+            step = _refusal(found[0].name).next_step
+            yield Finding(_urgency_of(cause, Urgency.WARNING), _sum(found), "rejected", cause.title, step, found)
 
 
 def _logins(report: Report) -> Iterator[Finding]:
-    failures = report.sasl.failures
+    failures = report.sasl.failures - _probe_logins(report)
     if failures >= FAILED_LOGINS:
-        step = (
-            "Block the addresses below (fail2ban or the firewall) and see whether a login of the guessed names worked."
-        )
-        yield Finding(
-            Urgency.WARNING, failures, "failed logins", "somebody guesses passwords", step, report.sasl.by_client
-        )
+        step = "Block these addresses (fail2ban or the firewall) and see whether a login of the guessed names worked."
+        clients = tuple(row for row in report.sasl.by_client if not _is_probe(row))
+        yield Finding(Urgency.WARNING, failures, "failed logins", "somebody guesses passwords", step, clients)
+
+
+def of_probes(report: Report) -> str:
+    """What of the report is mailctl's own probes and therefore no problem, in one line; empty where nothing is."""
+    rejected, logins = _sum(report.rejects.probes), _probe_logins(report)
+    counts = ((rejected, "refusal"), (logins, "failed login"))
+    said = " and ".join(numbers.counted(number, noun) for number, noun in counts if number)
+    return said and f"{said} of mailctl's own probes left out"
+
+
+def _probe_logins(report: Report) -> int:
+    return _sum(tuple(filter(_is_probe, report.sasl.by_client)))
+
+
+def _is_probe(row: Row) -> bool:
+    return is_probe(row.name.encode(errors="replace"))
+
+
+def _without(rows: Rows, others: Rows) -> Rows:
+    less = {row.name: row.messages for row in others}
+    rest = (replace(row, messages=row.messages - less.get(row.name, 0)) for row in rows)
+    return tuple(sorted((row for row in rest if row.messages > 0), key=lambda row: (-row.messages, row.name)))
 
 
 def _unparsed(report: Report) -> Iterator[Finding]:
     lines = report.lines
     if lines.unparsed > lines.total * UNPARSED_SHARE:
         step = "Totals may miss what these lines say: write them out with --unparsed FILE and report them."
-        yield Finding(Urgency.NOTICE, lines.unparsed, "lines", "not understood by this report", step)
+        what = numbers.noun(lines.unparsed, "line")
+        yield Finding(Urgency.NOTICE, lines.unparsed, what, "not understood by this report", step)
 
 
 def _sum(rows: Rows) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from mailctl.maillog.trace.steps import Kind, Step
 
 MOST_PASSES = 8
 """A message that is handed on more often than this is cut off rather than followed for ever."""
+SHORT_ID = re.compile(r"[0-9A-Fa-f]+")
+"""Hexadecimal, and written in capitals; long ids, which have a `z` in them, differ by the case of a letter."""
 NAMES = ("sender", "recipient", "original_recipient", "message_id")
 
 
@@ -25,7 +28,7 @@ class Trace:
 
 
 def trace(blocks: Blocks, key: str, most: int = 10) -> Trace:
-    """Everything the log tells about `key`: a queue id, a message id with or without <>, or an address.
+    """Everything the log tells about `key`: a queue id as written, a message id with or without <>, or an address.
 
     Args:
         blocks: reads the log from its beginning; called once a pass, three or four times for most messages.
@@ -34,7 +37,7 @@ def trace(blocks: Blocks, key: str, most: int = 10) -> Trace:
     Raises:
         LogError: the log cannot be read.
     """
-    key = key.strip().strip("<>").lower()
+    key = key.strip().strip("<>")
     ids, refusals, omitted = _mentioned(blocks(), key, most) if key else ([], [], 0)
     lives = _followed(blocks, set(ids))
     chosen = related(lives, [life for life in lives if _belongs(life, key)])
@@ -60,11 +63,12 @@ def _mentioned(blocks: Iterable[bytes], key: str, most: int) -> tuple[list[str],
 
 def _mentions(step: Step, key: str) -> bool:
     """Whether the key stands where an id or address of this message stands, not just in somebody's words."""
+    lowered = key.lower()
     if not step.line.queue_id:
-        return step.is_refusal and f"<{key}>" in step.line.text.lower()
-    if step.line.queue_id.lower() == key:
+        return step.is_refusal and f"<{lowered}>" in step.line.text.lower()
+    if step.line.queue_id in (key, SHORT_ID.fullmatch(key) and key.upper()):
         return True
-    return any(step.fields.get(name, "").strip("<>").lower() == key for name in NAMES)
+    return any(step.fields.get(name, "").strip("<>").lower() == lowered for name in NAMES)
 
 
 def _belongs(life: Life, key: str) -> bool:
