@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -110,6 +112,13 @@ class UnfitError(MailctlError):
     """The machine lacks something; nothing was changed."""
 
     exit_code = ExitCode.UNFIT
+
+
+def missing_modules(*packages: str) -> UnfitError:
+    """The refusal where Python packages are missing, with the pip that installs them beside mailctl."""
+    verb = "are" if packages[1:] else "is"
+    hint = f"install beside mailctl: {Path(sys.prefix, 'bin', 'pip')} install {' '.join(packages)}"
+    return UnfitError(f"{' and '.join(packages)} {verb} not installed", hint=hint)
 
 
 class BusyError(MailctlError):

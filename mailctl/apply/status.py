@@ -7,7 +7,8 @@ from typing import Any
 
 from mailctl.apply.journal import read_unfinished
 from mailctl.components.base import ReloadKind
-from mailctl.components.service import running_pid
+from mailctl.components.registry import COMPONENTS
+from mailctl.components.service import has_systemd, running_pid
 from mailctl.errors import Problem
 from mailctl.host import Host
 from mailctl.plan.make import make_rollback_plan, service_actions
@@ -106,6 +107,15 @@ def read_services(host: Host, target: Target, number: int | None) -> list[Servic
             version = ".".join(map(str, versions.get(component.NAME, ())))
             services.append(Service(component.NAME, version, running_pid(host, daemon)))
     return services
+
+
+def how_to_start(host: Host, target: Target, name: str) -> str:
+    """What starts a service of this name, and where it says why it does not run."""
+    daemons = (component.daemon(target) for component in COMPONENTS if name == component.NAME)
+    unit = next((daemon.unit for daemon in daemons if daemon), name.lower())
+    if has_systemd(host):
+        return f"systemctl start {unit}; journalctl -u {unit} says why"
+    return f"start {unit.removesuffix('.service').partition('@')[0]}; the mail log says why"
 
 
 def _tree(host: Host, target: Target, number: int) -> Tree:

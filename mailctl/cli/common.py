@@ -129,10 +129,14 @@ class Session:
             self.emit("", {"error": error.message, "diagnostics": [each.as_json() for each in _diagnostics(error)]})
             return
         for problem in self._with_excerpts(error.problems):
-            self._complain(str(problem))
-        self._complain(f"{click.style('mailctl:', fg='red')} {printable(error.message)}{suffix}")
+            self._write(str(problem))
+        self.complain(printable(error.message) + suffix)
         if error.hint:
-            self._complain(f"    hint: {printable(error.hint)}")
+            self._write(f"    hint: {printable(error.hint)}")
+
+    def complain(self, message: str) -> None:
+        """What is wrong, on stderr, however quiet the run is to be."""
+        self._write(f"{click.style('mailctl:', fg='red')} {message}")
 
     def _with_excerpts(self, problems: Sequence[Problem]) -> Sequence[Problem]:
         """What a component finds in the spec shows the line of the spec as well."""
@@ -142,7 +146,7 @@ class Session:
 
         return with_excerpts(problems, self._spec)
 
-    def _complain(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         # The context of click, and the colour it knows, is gone when a run fails.
         click.echo(line, err=True, color=self.color)
 

@@ -95,7 +95,8 @@ def _screen(session: Session, found: Sequence[Diagnosis]) -> Iterator[str]:
             yield f"      {len(shown) - limit} more: mailctl doctor -v --only {diagnosis.check}"
     if not session.quiet:
         counts = _counts(found)
-        yield ", ".join(f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict])
+        words = ", ".join(f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict])
+        yield f"{len(found)} {'check' if len(found) == 1 else 'checks'}: {words}"
 
 
 def _lines(check: str, finding: Finding) -> Iterator[str]:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from mailctl.cli.ask import ask_new_password
 from mailctl.cli.common import Session, common_options
 from mailctl.errors import UsageError
 
@@ -31,7 +32,6 @@ def hash(session: Session, scheme: str) -> None:  # noqa: A001 - named like its 
 
 def _read_password(session: Session) -> str:
     if sys.stdin.isatty() and not session.no_input:
-        password: str = click.prompt("Password", hide_input=True, confirmation_prompt="Again", err=True)
-        return password
+        return ask_new_password(session, "write it to standard input")
     line = sys.stdin.buffer.readline(LONGEST_INPUT)
     return line.decode(errors="surrogateescape").rstrip("\r\n")

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import click
 
+from mailctl.cli.ask import ask
 from mailctl.cli.common import Session, common_options
 from mailctl.errors import MailctlError, UsageError
 from mailctl.spec.choices import ROLES, Role
@@ -75,14 +76,16 @@ def init(
     if (certificate is None) != (key is None):
         raise UsageError("--certificate and --key go together")
     answer = Questions(session)
-    host_name = answer.ask(hostname, "Full name of the server", _own_name(), parse_domain)
+    host_name = answer.ask("--hostname", hostname, "Full name of the server", _own_name(), parse_domain)
     if role is None and not answer.is_silent:
         session.say("\n".join(f"  {name:9}  {meaning}" for name, meaning in ROLES.items()))
-    role = answer.ask(role, "Role", Role.FULL, _parse_role)
-    first_domain = answer.ask(domain, "First domain", _parent_domain(host_name), parse_domain)
+    role = answer.ask("--role", role, "Role", Role.FULL, _parse_role)
+    first_domain = answer.ask("--domain", domain, "First domain", _parent_domain(host_name), parse_domain)
     if mailbox is not None and role != Role.FULL:
         raise UsageError(f"--mailbox is for role full, not {role}")
-    name = answer.ask(mailbox, "First mailbox", "admin", parse_mailbox_name) if role == Role.FULL else ""
+    name = ""
+    if role == Role.FULL:
+        name = answer.ask("--mailbox", mailbox, "First mailbox", "admin", parse_mailbox_name)
     view = FirstSpec(host_name, role, first_domain, name, certificate or "", key or "")
     password = _write(session, spec_file, view)
     _report(session, spec_file, view, password)
@@ -92,31 +95,26 @@ class Questions:
     """Asks on the terminal, or takes the defaults where nobody is to be asked."""
 
     def __init__(self, session: Session) -> None:
+        self.session = session
         self.is_silent = session.no_input or session.yes
 
-    def ask(self, given: str | None, question: str, default: str | None, parse: Callable[[str], str]) -> str:
+    def ask(
+        self, option: str, given: str | None, question: str, default: str | None, parse: Callable[[str], str]
+    ) -> str:
         """A parsed answer; an option given is never asked for.
 
         Raises:
-            UsageError: the option, or the default nobody could correct, is not valid.
+            UsageError: the option, or the default nobody could correct, is not valid; or nobody answers.
         """
+        hint = f"give it with {option}"
         if given is None and not self.is_silent:
-            answer: str = click.prompt(question, default=default, value_proc=_as_click(parse), err=True)
-            return answer
+            return ask(self.session, question, hint, default=default, parse=parse)
+        if given is None and default is None:
+            raise UsageError(f"nobody is there to answer: {question}", hint)
         try:
             return parse(given or default or "")
         except ValueError as error:
-            raise UsageError(str(error), hint=f"give it by an option; asked was: {question}") from error
-
-
-def _as_click(parse: Callable[[str], str]) -> Callable[[str], str]:
-    def convert(text: str) -> str:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error  # click.prompt prints it and asks again
-
-    return convert
+            raise UsageError(f"{option}: {error}", "" if given else hint) from error
 
 
 def _parse_role(text: str) -> str:
@@ -172,12 +170,14 @@ def _report(session: Session, spec_file: Path, view: FirstSpec, password: str) -
             f"wrote {spec_file.parent / 'secrets' / view.mailbox}",
             f"password of {view.mailbox}@{view.domain}, shown only now: {password}",
         ]
-    from mailctl.target import DEBIAN_12
-
     option = f" -f {session.spec_file}" if session.spec_file else ""
-    lines += ["", f"next: mailctl validate{option}", f"      mailctl plan{option}", f"      mailctl apply{option}"]
-    if view.signs:
-        record = DEBIAN_12.dkim_key_dir / view.domain / f"{view.selector}.txt"
-        lines += [f"then publish the DNS record that apply leaves in {record}"]
+    steps = {
+        "validate": "every mistake at once",
+        "lab up": "this very server in private, to try it",
+        "plan": "what an apply would do",
+        "apply": "make the server so",
+        "dns records": "what to publish then",
+    }
+    lines += ["", "next:", *(f"  {f'mailctl {verb}{option}':<{27 + len(option)}}{why}" for verb, why in steps.items())]
     data = {"spec": str(spec_file), "mailbox": view.mailbox and f"{view.mailbox}@{view.domain}", "password": password}
     session.emit("\n".join(lines), data)

@@ -115,7 +115,7 @@ def log(session: Session, name: str, queue_id: str | None, follow: bool) -> None
     if session.json:
         shown = [*wanted]
         if queue_id and not shown:
-            _fail_unknown(queue_id)
+            _fail_unknown(name, queue_id)
         session.emit("", {"lines": shown})
         return
     found = False
@@ -123,7 +123,7 @@ def log(session: Session, name: str, queue_id: str | None, follow: bool) -> None
         found = True
         session.emit(printable(line), {})
     if queue_id and not found:
-        _fail_unknown(queue_id)
+        _fail_unknown(name, queue_id)
 
 
 @lab.command()
@@ -173,5 +173,7 @@ def exec(session: Session, name: str, command: tuple[str, ...]) -> None:  # noqa
     become_inside(open_lab(session, name), command or ("bash",))
 
 
-def _fail_unknown(queue_id: str) -> NoReturn:
-    raise MailctlError(f"no line of the log names {queue_id!r}", hint="`mailctl lab log` shows all of it")
+def _fail_unknown(name: str, queue_id: str) -> NoReturn:
+    from mailctl.lab.places import lab_command
+
+    raise MailctlError(f"no line of the log names {queue_id!r}", hint=f"{lab_command(name, 'log')} shows all of it")

@@ -49,6 +49,7 @@ def send(
     """Send a message to the lab from outside; exit code 1 when a recipient is refused."""
     from mailctl.lab import mail
     from mailctl.lab.log import wait_until_removed
+    from mailctl.lab.places import lab_command
 
     running = open_lab(session, name)
     submission = mail.Submission(
@@ -66,7 +67,8 @@ def send(
     if not outcome.is_accepted:
         raise SystemExit(ExitCode.FAILED)
     if wait and not wait_until_removed(running, outcome.queue_id):
-        session.say(f"the message is still in the queue: `mailctl lab log --id {outcome.queue_id}` says why")
+        log = lab_command(running, f"log --id {outcome.queue_id}")
+        session.say(f"the message is still in the queue: {log} says why")
         raise SystemExit(ExitCode.FAILED)
 
 

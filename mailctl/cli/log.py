@@ -42,7 +42,8 @@ def trace(session: Session, key: str, files: tuple[Path, ...], most: int, journa
     with readable_log(), open_repeatable(session, files, journal) as blocks:
         found = find(blocks, key, most)
     if not found.lives:
-        raise MailctlError(f"the log tells nothing of {key!r}", hint="name the log that holds that day, oldest first")
+        hint = "name the log that holds that day, oldest first; in a queue id capitals matter"
+        raise MailctlError(f"the log tells nothing of {key!r}", hint=hint)
     if session.json:
         click.echo(to_json({"format_version": FORMAT_VERSION, **as_json(found)}, indent=2))
     else:

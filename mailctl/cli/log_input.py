@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STDIN = Path("-")
 NAMES_OF_LOGS = " or ".join(map(str, MAIL_LOGS))
+JOURNALS = (Path("/run/log/journal"), Path("/var/log/journal"))
 PATIENCE = 2.0
 """Seconds until a wait for standard input is explained."""
 
@@ -86,9 +87,8 @@ def open_source(
         with open_journal(session, since) as stream:
             yield stream
     else:
-        raise UnreadableLogError(
-            f"there is no {NAMES_OF_LOGS}", hint="name the log, or read the journal with --journal"
-        )
+        journal_too = ", and no journal" if session.host.is_live() else ""
+        raise UnreadableLogError(f"there is no {NAMES_OF_LOGS}{journal_too}", hint="name the log")
 
 
 @contextmanager
@@ -144,10 +144,15 @@ def open_journal(session: Session, since: datetime | None = None, cursor: str = 
 
     Raises:
         UsageError: another system's journal is asked for.
-        UnreadableLogError: journalctl failed; it has said why on stderr.
+        UnreadableLogError: there is no journal, or journalctl failed and has said why on stderr.
     """
+    from mailctl.components.service import has_systemd
+
     if not session.host.is_live():
         raise UsageError("the journal is that of the live system", hint="leave out --root, or name a log file")
+    # journalctl says so to a terminal only, and ends well.
+    if not has_systemd(session.host) and not any(any(folder.glob("*/*.journal*")) for folder in JOURNALS):
+        raise UnreadableLogError("this machine has no journal", hint="name a log file")
     argv = ["journalctl", "--output=json", "--no-pager", "--facility=mail"]
     argv += [f"--since=@{since.timestamp():.0f}"] if since else []
     argv += [f"--after-cursor={cursor}"] if cursor else []

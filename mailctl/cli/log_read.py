@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from mailctl.cli.common import Session
-from mailctl.cli.log_input import LogSource, open_journal, open_source, parse_zone
+from mailctl.cli.log_input import LogSource, UnreadableLogError, open_journal, open_source, parse_zone
 from mailctl.cli.log_period import parse_period
 from mailctl.errors import UsageError
 from mailctl.host import LocalHost
@@ -94,7 +94,7 @@ def _read_all(session: Session, request: Request, on_unparsed: OnUnparsed | None
     from mailctl.maillog import summarise
 
     with open_source(session, request.files, request.journal, request.since) as source:
-        return summarise(
+        report = summarise(
             source,
             since=request.since,
             until=request.until,
@@ -103,6 +103,13 @@ def _read_all(session: Session, request: Request, on_unparsed: OnUnparsed | None
             on_unparsed=on_unparsed,
             syslog_names=request.syslog_names,
         )
+    # Of a period, lines without a stamp may be all there is.
+    if report.lines.total and report.period.first is None and not (request.since or request.until):
+        raise UnreadableLogError(
+            f"this is no mail log: none of its lines begins with a time ({report.lines.total} read)",
+            hint="name what syslog wrote (/var/log/mail.log), or the output of `journalctl -o json`",
+        )
+    return report
 
 
 def _read_new(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mailctl.cli.ask import ask
 from mailctl.cli.common import Session, common_options
 from mailctl.cli.terminal import printable_lines
 from mailctl.errors import ExitCode, UsageError
@@ -41,13 +43,25 @@ def show_report(session: Session, run: Callable[[Callable[[Result], None]], Repo
     """Make the checks, print each result as it comes; exit code 1 when one failed."""
     from mailctl.probe import render_result, render_totals
 
+    skipped: dict[str, list[Result]] = defaultdict(list)
+
+    def show(text: str) -> None:
+        head, rest = text[:4], text[4:]
+        click.echo(click.style(head, fg=STYLES[head.strip()]) + rest)
+
     def announce(result: Result) -> None:
-        if not session.json and not (session.quiet and result.verdict != "FAIL"):
-            text = printable_lines(render_result(result, verbose=session.verbose))
-            head, rest = text[:4], text[4:]
-            click.echo(click.style(head, fg=STYLES[result.verdict]) + rest)
+        if session.json or (session.quiet and result.verdict != "FAIL"):
+            return
+        if result.verdict == "skip" and not session.verbose:
+            skipped[result.decisive[0].note].append(result)
+            return
+        show(printable_lines(render_result(result, verbose=session.verbose)))
 
     report = run(announce)
+    for note, results in skipped.items():
+        # Many checks that lack the same thing lack it once.
+        many = f"skip  {len(results)} checks (-v names them): {note}"
+        show(printable_lines(many if results[1:] else render_result(results[0])))
     if session.json:
         session.emit("", report.as_json())
     elif not session.quiet:
@@ -114,7 +128,7 @@ def read_password(session: Session, login: str, file: Path | None) -> str:
     """
     if file:
         return file.read_text().rstrip("\r\n")
+    hint = "give it with --password-file"
     if session.no_input:
-        raise UsageError(f"nobody is there to give the password of {login}", hint="use --password-file")
-    password: str = click.prompt(f"Password of {login}", hide_input=True, err=True)
-    return password
+        raise UsageError(f"nobody is there to give the password of {login}", hint)
+    return ask(session, f"Password of {login}", hint, hidden=True)

@@ -25,8 +25,10 @@ def recover(session: Session, at_boot: bool, at: float | None) -> int:
     session.require_root("recover")
     target, host = session.target(), session.host
     if at is None:
-        if not end_interrupted(host, target, session.say, give_up=at_boot, services=not at_boot):
+        is_ended = end_interrupted(host, target, session.say, give_up=at_boot, services=not at_boot)
+        if not is_ended:
             session.say("nothing to recover")
+        session.emit("", {"recovered": is_ended})
         return ExitCode.OK
     try:
         keep_watch(host, target, at, lambda message: report(host, message))

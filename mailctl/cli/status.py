@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -24,15 +25,16 @@ def status(session: Session) -> int:
 
     Exits with 1 where something needs a person: a stopped service, a changed file, an interrupted apply.
     """
-    from mailctl.apply.status import read_status
+    from mailctl.apply.status import how_to_start, read_status
 
     require_reader(session, "status")
-    found = read_status(session.host, session.target())
-    session.emit("\n".join(_lines(found)), found.as_json())
+    target = session.target()
+    found = read_status(session.host, target)
+    session.emit("\n".join(_lines(found, partial(how_to_start, session.host, target))), found.as_json())
     return ExitCode.OK if found.is_well else ExitCode.FAILED
 
 
-def _lines(found: Status) -> Iterator[str]:
+def _lines(found: Status, how_to_start: Callable[[str], str]) -> Iterator[str]:
     if found.meta:
         yield f"generation  {found.meta.number}, applied {found.meta.time} by {found.meta.who}"
         yield f"            {found.meta.summary}"
@@ -45,6 +47,8 @@ def _lines(found: Status) -> Iterator[str]:
     for service in found.services:
         state = f"runs (process {service.pid})" if service.pid else click.style("does not run", fg="red")
         yield f"service     {service.name} {service.version} {state}"
+        if service.pid is None:
+            yield f"            {how_to_start(service.name)}"
     if found.deadline is not None:
         until = time.strftime("%H:%M:%S", time.localtime(found.deadline))
         yield f"waiting     {found.unfinished} is undone at {until} without `mailctl confirm`"

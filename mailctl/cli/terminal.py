@@ -17,8 +17,8 @@ def terminal() -> tuple[int, bool]:
     """Columns, and whether to use colours: as --color says, else where somebody looks."""
     is_terminal = sys.stdout.isatty()
     color = click.get_current_context().color
-    width = shutil.get_terminal_size((WIDTH, 24)).columns if is_terminal else WIDTH
-    return width, is_terminal if color is None else color
+    # COLUMNS goes before what the terminal says, and counts without one.
+    return shutil.get_terminal_size((WIDTH, 24)).columns, is_terminal if color is None else color
 
 
 def printable_lines(text: str) -> str:

@@ -18,7 +18,7 @@ from mailctl.dkim.message import Bodies, from_domains, require_bounded, shown
 from mailctl.dkim.public_key import FORBIDDEN_BITS, WEAK_BITS, KeyAnswer, PublicKeyRecord
 from mailctl.dkim.signature import BodyHash, FindOrganisation, Signature, Verdict, Verification, alignment
 from mailctl.dkim.tags import key_bytes, rsa_bits
-from mailctl.errors import MailctlError, UnfitError
+from mailctl.errors import MailctlError, missing_modules
 
 MOST_SIGNATURES = 10
 LARGEST_SIGNATURE = 8192  # bytes of one field; RSA with 4096 bits and a hundred signed fields need under 3000
@@ -64,7 +64,7 @@ def open_message(content: bytes, kind: str = "DKIM") -> Any:
     try:
         import dkim
     except ModuleNotFoundError as error:
-        raise UnfitError("dkimpy is not installed", hint="pip install 'mailctl[dkim]'") from error
+        raise missing_modules("dkimpy") from error
     try:
         message = getattr(dkim, kind)(content)
     except (dkim.DKIMException, IndexError) as error:

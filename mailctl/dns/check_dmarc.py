@@ -12,7 +12,7 @@ from mailctl.dkim.tags import parse_tags
 from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.record import Record
-from mailctl.dns.suffix import organisational_domain
+from mailctl.dns.suffix import organisational_domain, same_organisation
 from mailctl.dns.verdict import Check, Verdict
 from mailctl.spec.choices import DmarcPolicy
 
@@ -89,7 +89,7 @@ def _check_reports(judge: Judge, tags: Mapping[str, str]) -> Iterator[Verdict]:
     """Section 7.1: reports go to another organisation only where it says so."""
     for uri in tags["rua"].split(",")[:MOST_REPORTERS]:
         reporting = uri.strip().partition("!")[0].rpartition("@")[2].lower()
-        if organisational_domain(reporting) == organisational_domain(judge.domain):
+        if same_organisation(reporting, judge.domain):
             continue
         name = f"{judge.domain}._report._dmarc.{reporting}"
         answer = judge.ask(name, "TXT")

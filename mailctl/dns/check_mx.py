@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mailctl.dns.answer import Answer, Outcome
 from mailctl.dns.judge import Judge, absence
 from mailctl.dns.records import NULL_MX, DomainPlan
 from mailctl.dns.verdict import Check, Verdict
 from mailctl.spec.choices import Role
+
+WHERE = "as A or AAAA, and name it in server.addresses of the spec"
 
 
 def check_mx(judge: Judge, plan: DomainPlan) -> Iterator[Verdict]:
@@ -36,7 +39,8 @@ def check_mx(judge: Judge, plan: DomainPlan) -> Iterator[Verdict]:
 
 def _check_host(judge: Judge, host: str) -> Iterator[Verdict]:
     """Whether senders can reach a host by its name. What to publish: its addresses where it is ours, else our MX."""
-    paste = judge.records(host, "A", "AAAA") or judge.records(judge.domain, "MX")
+    is_ours = any(server.hostname == host for server in judge.facts.servers)
+    paste = judge.records(host, "A", "AAAA") or ([] if is_ours else judge.records(judge.domain, "MX"))
     if _is_address(host):
         yield judge.verdict(Check.MX_ADDRESS, host, f"the MX {host} is an address", *paste)
         return
@@ -49,7 +53,10 @@ def _check_host(judge: Judge, host: str) -> Iterator[Verdict]:
         yield judge.verdict(Check.MX_UNRESOLVED, host, found, *paste)
     for address in (value for answer in answers for value in answer.values):
         if not ipaddress.ip_address(address).is_global:
-            yield judge.verdict(Check.MX_PRIVATE, host, f"the MX {host} has the address {address}", *paste)
+            # What the spec itself names is no better for being published again.
+            better = [record for record in paste if record.value != address]
+            verdict = judge.verdict(Check.MX_PRIVATE, host, f"the MX {host} has the address {address}", *better)
+            yield verdict if better else replace(verdict, hint=f"publish the public address of {host} {WHERE}")
 
 
 def _is_address(text: str) -> bool:

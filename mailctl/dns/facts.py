@@ -67,7 +67,9 @@ def read_facts(
         )
     tlsa = _tlsa(host, certificate)
     if not tlsa:
-        notes.append(f"no certificate can be read from {certificate}: no TLSA record")
+        is_to_come = spec.tls.self_signed and host.stat(certificate) is None
+        why = "is not made yet, an apply makes it" if is_to_come else "cannot be read"
+        notes.append(f"the certificate {certificate} {why}: no TLSA record")
     return Facts(servers or (spec.server,), tuple(key for key in keys if key), tlsa, tuple(notes))
 
 

@@ -14,7 +14,7 @@ from mailctl.dkim.states import Stage
 from mailctl.dns.facts import Facts
 from mailctl.dns.record import Record
 from mailctl.dns.senders import MOST_LOOKUPS, NOBODY, count_lookups, sending_servers, spf_notes, spf_record
-from mailctl.dns.suffix import organisational_domain
+from mailctl.dns.suffix import same_organisation
 from mailctl.spec.choices import DmarcPolicy, MtaSts, Role
 from mailctl.spec.model import Server, Spec
 
@@ -198,7 +198,7 @@ class DomainPlan:
         yield self.dmarc()
         reporting = self.reports_to.rpartition("@")[2]
         # RFC 7489 section 7.1: who takes reports on domains of others must say so.
-        if organisational_domain(reporting) != organisational_domain(self.domain):
+        if not same_organisation(reporting, self.domain):
             name = f"{self.domain}._report._dmarc.{reporting}"
             yield self._record(name, "TXT", "v=DMARC1", f"DMARC: {reporting} takes reports on {self.domain}")
 

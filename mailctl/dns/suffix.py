@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from mailctl.errors import UnfitError
+from mailctl.errors import missing_modules
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -21,10 +21,18 @@ def organisational_domain(name: str) -> str:
     return found or name
 
 
+def same_organisation(name: str, other: str) -> bool:
+    """Whether somebody registered both under one domain. Equal names are, whatever list there is.
+
+    Raises: as organisational_domain does.
+    """
+    return name == other or organisational_domain(name) == organisational_domain(other)
+
+
 @functools.cache
 def _public_suffixes() -> PublicSuffixList:
     try:
         from publicsuffixlist import PublicSuffixList
     except ModuleNotFoundError as error:
-        raise UnfitError("publicsuffixlist is not installed", hint="pip install 'mailctl[dns]'") from error
+        raise missing_modules("publicsuffixlist") from error
     return PublicSuffixList()

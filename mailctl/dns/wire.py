@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mailctl.dns.answer import MOST_VALUES, Answer, Outcome, Question, harmless
-from mailctl.errors import UnfitError
+from mailctl.errors import missing_modules
 
 try:
     import dns.edns
@@ -22,7 +22,7 @@ try:
     import dns.resolver
     from dns.rdtypes.txtbase import TXTBase
 except ModuleNotFoundError as error:
-    raise UnfitError("dnspython is not installed", hint="pip install 'mailctl[dns]'") from error
+    raise missing_modules("dnspython") from error
 
 PAYLOAD = 1232  # bytes of a UDP reply that no path fragments; the choice of the DNS flag day 2020
 # RFC 8914: what a validating resolver says where a signature is the reason; 5 DNSSEC indeterminate, 6 bogus,

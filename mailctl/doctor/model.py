@@ -11,6 +11,9 @@ from mailctl.host import LocalHost
 from mailctl.spec.model import Server, Spec
 from mailctl.target import Target
 
+# Said by every check that looks at what an apply makes; `services` says what to do.
+NOT_APPLIED = "nothing was applied yet"
+
 
 class Verdict(StrEnum):
     """FAIL: mail is lost, refused or late, or soon will be. WARN: somebody should look. SKIP: it was not looked at."""
@@ -57,6 +60,7 @@ class Check:
     run: Callable[[Patient], Iterator[Finding]]
     needs_root: bool = False
     needs_live: bool = True
+    needs_applied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from mailctl.doctor.model import Check, with_spec
 CHECKS = (
     Check("environment", environment.look, needs_live=False),
     Check("services", services.look, needs_root=True),
-    Check("ports", with_spec(ports.look)),
+    Check("ports", with_spec(ports.look), needs_applied=True),
     Check("drift", drift.look, needs_root=True, needs_live=False),
     Check("certificates", with_spec(certificates.look), needs_live=False),
     Check("dkim", with_spec(signing_keys.look), needs_root=True, needs_live=False),

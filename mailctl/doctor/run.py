@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from mailctl.components.detect import read_target
-from mailctl.doctor.model import Check, Diagnosis, Finding, Patient, fail, skip
+from mailctl.doctor.model import NOT_APPLIED, Check, Diagnosis, Finding, Patient, fail, skip
 from mailctl.doctor.registry import CHECKS
 from mailctl.errors import MailctlError, UsageError
 from mailctl.host import LocalHost
+from mailctl.plan.stored import read_current
 from mailctl.spec.model import Server, Spec
 from mailctl.target import DEBIAN_12
 
@@ -87,6 +88,8 @@ def _look(check: Check, patient: Patient) -> list[Finding]:
         return [skip(check.name, "only root can look", RUN_ME_AS_ROOT)]
     found: list[Finding] = []
     try:
+        if check.needs_applied and read_current(patient.host, patient.target) is None:
+            return [skip(check.name, NOT_APPLIED)]
         found.extend(check.run(patient))
     except PermissionError as error:
         found.append(skip(check.name, f"{error.filename} cannot be read", RUN_ME_AS_ROOT))

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from mailctl.apply.signals import uninterrupted
 from mailctl.errors import BusyError, MailctlError
 from mailctl.host import LocalHost
-from mailctl.lab.places import LABS, find_lab, lab_folder, note_spec_file, require_root
+from mailctl.lab.places import LABS, find_lab, lab_command, lab_folder, note_spec_file, require_root
 from mailctl.lab.zone import read_key_records, server_zone
 from mailctl.sandbox import Sandbox, Settings
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
@@ -65,7 +65,7 @@ def start_lab(
     with _locked(host, name):
         existing = find_lab(host, name)
         if existing and existing.is_alive():
-            raise BusyError(f"the lab {name!r} is up already", hint=f"end it with `mailctl lab down --name {name}`")
+            raise BusyError(f"the lab {name!r} is up already", hint=f"end it with {lab_command(name, 'down')}")
         try:
             _remove(host, name)
             host.make_directory(folder, 0o700)
@@ -119,7 +119,7 @@ def _apply(lab: Sandbox, spec_file: Path, options: Sequence[str], stdout: int) -
     if status:
         raise MailctlError(
             f"apply failed inside the lab with exit code {status}",
-            hint="the lab is still up: try `mailctl --lab apply`, `mailctl lab log`, `mailctl lab exec`",
+            hint=f"the lab is still up: try {lab_command(lab, 'log')}, or {lab_command(lab, 'exec')} for a shell in it",
         )
 
 
@@ -132,7 +132,9 @@ def wait_until_serving(lab: Sandbox, timeout: float = SERVING_TIMEOUT) -> None:
     deadline = time.monotonic() + timeout
     while not lab.call_inside(_is_greeted):
         if time.monotonic() > deadline:
-            raise MailctlError(f"the lab does not take mail after {timeout:g} s", hint="read `mailctl lab log`")
+            raise MailctlError(
+                f"the lab does not take mail after {timeout:g} s", hint=f"read {lab_command(lab, 'log')}"
+            )
         time.sleep(0.05)
 
 

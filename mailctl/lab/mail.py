@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from mailctl.errors import MailctlError, UsageError
+from mailctl.lab.places import lab_command
 from mailctl.sandbox import Sandbox
 from mailctl.sandbox.network import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6
 
@@ -116,7 +117,8 @@ def send(lab: Sandbox, submission: Submission) -> Outcome:
     except (OSError, smtplib.SMTPException) as error:
         reason = getattr(error, "strerror", None) or error
         raise MailctlError(
-            f"port {submission.port} of the lab: {reason}", hint="read `mailctl lab log` and `mailctl lab status`"
+            f"port {submission.port} of the lab: {reason}",
+            hint=f"read {lab_command(lab, 'log')} and {lab_command(lab, 'status')}",
         ) from error
 
 

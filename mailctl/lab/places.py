@@ -52,6 +52,13 @@ def require_root(host: LocalHost) -> None:
         raise NeedsRootError("a lab belongs to root", hint="run it with sudo")
 
 
+def lab_command(lab: Sandbox | str, verb: str) -> str:
+    """How a user runs a verb for this very lab: a hint that is pasted must not reach another."""
+    name = lab if isinstance(lab, str) else lab.folder.name
+    words = f"mailctl lab {verb}{'' if name == DEFAULT_NAME else f' --name {name}'}"
+    return f"`{words}`"
+
+
 def find_lab(host: LocalHost, name: str) -> Sandbox | None:
     """The lab called `name`, dead or alive; None where none was started.
 
@@ -72,13 +79,12 @@ def open_lab(host: LocalHost, name: str) -> Sandbox:
         UnfitError: it is not, or no longer.
     """
     lab = find_lab(host, name)
-    option = "" if name == DEFAULT_NAME else f" --name {name}"
     if lab is None:
         others = [other for other in list_labs(host) if other != name]
         running = f"; up are: {', '.join(others)}" if others else ""
-        raise UnfitError(f"no lab called {name!r} is up", hint=f"start it with `mailctl lab up{option}`{running}")
+        raise UnfitError(f"no lab called {name!r} is up", hint=f"start it with {lab_command(name, 'up')}{running}")
     if not lab.is_alive():
-        raise UnfitError(f"the lab {name!r} has died", hint=f"`mailctl lab up{option}` starts a new one")
+        raise UnfitError(f"the lab {name!r} has died", hint=f"{lab_command(name, 'up')} starts a new one")
     return lab
 
 

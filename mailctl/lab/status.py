@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mailctl.errors import MailctlError, printable
-from mailctl.lab.places import read_spec_file
+from mailctl.lab.places import lab_command, read_spec_file
 from mailctl.probe import Report, Verdict, glance_at, render_result, render_totals
 from mailctl.sandbox import Fault, ReceivedMessage, Sandbox
 from mailctl.sandbox.network import SERVER_IPV4, SERVER_IPV6
@@ -97,7 +97,7 @@ class LabStatus:
             if self.probe:
                 yield f"probe: {self.probe}"
             return
-        yield f"probe: {render_totals(self.probe)}; `mailctl lab probe` makes every check"
+        yield f"probe: {render_totals(self.probe)}; {lab_command(self.name, 'probe')} makes every check"
         for result in self.probe.results:
             if result.verdict is Verdict.FAIL:
                 yield from (f"  {line}" for line in render_result(result).split("\n"))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailctl.maillog.explain.lookup import known_domains
+from mailctl.maillog.probes import is_probe
 from mailctl.maillog.rename import renamed
 from mailctl.maillog.report import Deliverability, Rejects, Report
 
@@ -23,8 +24,11 @@ ADDRESS = r"(?P<address>(?<![^\s<>@,;:()\[\]\"])(?:[^\s<>@,;:()\[\]\"]+|\"[^\"]*
 IPV6 = r"(?P<ipv6>(?<![\w:\]])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]{0,15}(?![\w:]))"
 IPV4 = r"(?P<ipv4>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w))"
 HOST = r"(?P<host>(?<![\w.-])(?:[\w-]+\.)+[a-zA-Z][\w-]+(?![\w-]))"
+# A table or a socket is no host: `/etc/postfix/virtual.cdb`. What follows two slashes is.
+ENDINGS = "cdb|cf|cidr|conf|crt|db|key|lmdb|log|pcre|pem|regexp|sock|txt"
+FILE = rf"(?P<file>(?:(?<=(?<!/)/)[\w-]+\.(?:{ENDINGS})|(?<![\w.-])(?:main|master)\.cf)(?![\w.-]*\w))"
 LOGIN = r"(?P<login>(?<=sasl_username=)[^\s,;@]+)"
-SECRETS = re.compile(rf"{LOGIN}|{ADDRESS}|{IPV6}|{IPV4}|{HOST}")
+SECRETS = re.compile(rf"{FILE}|{LOGIN}|{ADDRESS}|{IPV6}|{IPV4}|{HOST}")
 
 
 class Anonymiser:
@@ -45,7 +49,10 @@ class Anonymiser:
             recipient_domains=renamed(report.recipient_domains, domain),
             relays=renamed(report.relays, text),
             rejects=Rejects(
-                renamed(rejects.by_class, text), renamed(rejects.by_code, text), renamed(rejects.by_client, text)
+                renamed(rejects.by_class, text),
+                renamed(rejects.by_code, text),
+                renamed(rejects.by_client, text),
+                renamed(rejects.probes, text),
             ),
             deferrals=renamed(report.deferrals, text),
             bounces=renamed(report.bounces, text),
@@ -95,15 +102,24 @@ class Anonymiser:
         return f"user-{self._hash(name)}" if name else name
 
     def _replacement(self, match: re.Match[str]) -> str:
+        if match["file"]:
+            return match["file"]
         if match["login"]:
             return self.login(match["login"])
         if match["address"]:
             return self.address(match["address"])
-        return self.domain(match["host"]) if match["host"] else f"ip-{self._hash(match[0])}"
+        if match["host"]:
+            return self.domain(match["host"])
+        return match[0] if _is_everywhere(match[0]) else f"ip-{self._hash(match[0])}"
 
     def _hash(self, text: str) -> str:
         digest = hmac.digest(self._key, text.lower().encode("utf-8", "surrogateescape"), "sha256")
         return digest.hex()[:LENGTH]
+
+
+def _is_everywhere(address: str) -> bool:
+    """An address that tells nothing of a machine, only of what happened: loopback, and mailctl's own probes."""
+    return address.startswith("127.") or address == "::1" or is_probe(address.encode(errors="replace"))
 
 
 def _is_well_known(host: str) -> bool:

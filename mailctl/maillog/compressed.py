@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -34,6 +36,8 @@ def open_log(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
             magic = file.read(_LONGEST_MAGIC)
+            if magic and _is_device(file):
+                raise LogError(f"{path}: a device, not a log")
             file.seek(0)
             with _unpacked(file, magic) as content:
                 yield cast(BinaryIO, content)
@@ -41,6 +45,12 @@ def open_log(path: Path) -> Iterator[BinaryIO]:
         raise LogError(f"{path}: damaged: {error}") from error
     except OSError as error:
         raise LogError(f"{path}: {error.strerror or error}") from error
+
+
+def _is_device(file: BinaryIO) -> bool:
+    """Whether reading may never end; a terminal does, and of an empty one nothing is read anyway."""
+    mode = os.fstat(file.fileno()).st_mode
+    return stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not file.isatty())
 
 
 def _unpacked(file: BinaryIO, magic: bytes) -> IO[bytes]:

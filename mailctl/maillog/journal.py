@@ -6,9 +6,14 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+BOM = b"\xef\xbb\xbf"
+"""What editors of other systems put before UTF-8."""
+
 
 def as_syslog(block: bytes) -> bytes:
-    """A block of whole lines with its journal entries rewritten; other lines stay as they are."""
+    """A block of whole lines with its journal entries rewritten; other lines stay as they are, without a BOM."""
+    if block.startswith(BOM):
+        block = block[len(BOM) :]
     # Most blocks have no brace at all, and looking for a single byte is much faster than for two.
     if b"{" not in block or (block[:1] != b"{" and b"\n{" not in block):
         return block

@@ -117,11 +117,15 @@ Rows = Sequence[Row]
 
 @dataclass(frozen=True, slots=True)
 class Rejects:
-    """Names: `<program> <stage>: <reason>` by class, the reply `554 5.7.1` by code, an address by client."""
+    """Names: `<program> <stage>: <reason>` by class, the reply `554 5.7.1` by code, an address by client.
+
+    `probes` are those of `by_class` that mailctl's own probes provoked.
+    """
 
     by_class: Rows = ()
     by_code: Rows = ()
     by_client: Rows = ()
+    probes: Rows = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from mailctl.maillog.compressed import open_log
+from mailctl.maillog.compressed import LogError, open_log
 from mailctl.maillog.journal import as_syslog
 
 BLOCK = 1 << 18
@@ -16,6 +16,9 @@ BLOCK = 1 << 18
 
 LONGEST_LINE = 8 << 20
 """Bytes; of a longer line only about so much is looked at, and it is counted once."""
+
+ENDLESS = 1 << 30
+"""Bytes; what has no line end in so many is no log, and may go on for ever."""
 
 Source = str | os.PathLike[str] | BinaryIO | Iterable[bytes | str] | Iterable[os.PathLike[str]]
 """A path, a list of paths (as Path: a text in a list is a log line), a binary stream, or lines as bytes or text."""
@@ -74,9 +77,12 @@ def blocks_of_stream(stream: BinaryIO, size: int | None = None) -> Iterator[byte
 
 def _rest_of_line(stream: BinaryIO) -> bytes:
     rest = stream.readline(LONGEST_LINE)
-    end = rest
+    end, size = rest, len(rest)
     while end and not end.endswith(b"\n"):
+        if size > ENDLESS:
+            raise LogError(f"this is no log: no line ends within {ENDLESS >> 20} MiB")
         end = stream.readline(LONGEST_LINE)  # too long: its middle is not looked at
+        size += len(end)
     return rest if rest.endswith(b"\n") else rest + b"\n"
 
 

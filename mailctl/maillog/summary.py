@@ -46,7 +46,12 @@ def make_report(counting: Counting, newest: datetime, zone: tzinfo | None = None
         recipients=Ranked(tally.recipients),
         recipient_domains=_domains(tally.recipients, tally.recipient_domains),
         relays=Ranked(tally.relays),
-        rejects=Rejects(_rows(tally.reject_classes), _rows(tally.reject_codes), _rows(tally.reject_clients)),
+        rejects=Rejects(
+            _rows(tally.reject_classes),
+            _rows(tally.reject_codes),
+            _rows(tally.reject_clients),
+            _rows(tally.probe_rejects),
+        ),
         deferrals=_rows(tally.deferrals),
         bounces=_rows(tally.bounces),
         dsn=_rows(tally.dsn),

@@ -32,7 +32,7 @@ _OTHERS = OTHERS.encode()
 
 _LISTS = (
     *("senders", "sender_domains", "recipients", "recipient_domains", "relays"),
-    *("reject_classes", "reject_codes", "reject_clients", "deferrals", "bounces", "dsn", "delays"),
+    *("reject_classes", "reject_codes", "reject_clients", "probe_rejects", "deferrals", "bounces", "dsn", "delays"),
     *("tls_inbound", "tls_outbound", "sasl_users", "sasl_clients", "warnings"),
     *("remote_levels", "remote_delays", "remote_failures", "remote_retried", "failing_senders", "failing_relays"),
 )
@@ -64,6 +64,7 @@ class Tally:
         self.reject_classes: Counts = {}
         self.reject_codes: Counts = {}
         self.reject_clients: Counts = {}
+        self.probe_rejects: Counts = {}
         self.deferrals: Counts = {}
         self.bounces: Counts = {}
         self.dsn: Counts = {}

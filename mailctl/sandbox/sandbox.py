@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from mailctl.errors import MailctlError, NeedsRootError, UnfitError
+from mailctl.errors import MailctlError, NeedsRootError, UnfitError, missing_modules
 from mailctl.host import BackgroundProcess, Completed, LocalHost
 from mailctl.sandbox.certificates import Authority
 from mailctl.sandbox.channel import Channel
@@ -149,10 +148,7 @@ def _check_fit(host: LocalHost) -> None:
     if missing := [name for name in PROGRAMS if host.find_program(name) is None]:
         raise UnfitError(f"not installed: {', '.join(missing)}", hint="apt install util-linux mount iproute2 openssl")
     if absent := [name for module, name in MODULES.items() if importlib.util.find_spec(module) is None]:
-        raise UnfitError(
-            f"missing Python modules: {', '.join(absent)}",
-            hint=f"install them beside mailctl: {Path(sys.prefix, 'bin', 'pip')} install {' '.join(absent)}",
-        )
+        raise missing_modules(*absent)
 
 
 def _spawn_supervisor(host: LocalHost, folder: Path, dies_with_us: bool) -> BackgroundProcess:

@@ -29,9 +29,9 @@ def folder(tmp_path: Path, machine: Machine) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, modules: Path = FOLDER.parents[1]) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "mailctl", "dns", *arguments, "--root", "root"]
-    environment = {**os.environ, "PYTHONPATH": str(FOLDER.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": f"{modules}:{FOLDER.parents[1]}"}
     return subprocess.run(argv, capture_output=True, text=True, cwd=folder, env=environment, check=False)
 
 
@@ -44,6 +44,26 @@ def world(machine: Machine, change: str = "", faults: Mapping[str, str] | None =
 
 BAD_MX = "example.org. MX 20 mx9.example.org.\nmx9.example.org. A 10.0.0.9\n"
 FOREIGN_MX = "example.org. MX 20 mx9.example.org.\nmx9.example.org. A 9.9.9.9\n"
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Path:
+    """A folder of modules that makes publicsuffixlist one that is not installed."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "publicsuffixlist.py").write_text("raise ModuleNotFoundError('publicsuffixlist')")
+    return folder
+
+
+def test_records_that_need_no_public_suffix_need_no_list_of_them(folder: Path, modules: Path) -> None:
+    assert run(folder, "records", modules=modules).stdout == run(folder, "records").stdout != ""
+
+
+def test_a_missing_module_comes_with_the_pip_that_installs_it(folder: Path, modules: Path) -> None:
+    done = run(folder, "records", "--format", "octodns", modules=modules)
+    assert done.returncode == ExitCode.UNFIT
+    assert "publicsuffixlist is not installed" in done.stderr
+    assert f"{sys.prefix}/bin/pip install publicsuffixlist" in done.stderr
 
 
 def test_a_good_zone_is_fine(folder: Path, machine: Machine) -> None:

@@ -121,6 +121,21 @@ def test_the_journal_is_the_log_of_a_host_without_a_log_file() -> None:
     ]
 
 
+def test_the_log_names_who_guesses_passwords_and_leaves_out_the_probes() -> None:
+    stamp = (NOW - HOUR).isoformat(timespec="seconds")
+    guess = "mx1 postfix/smtpd[1]: warning: unknown[{client}]: SASL LOGIN authentication failed: x"
+    lines = [f"{stamp} {guess.format(client=client)}" for client in ("203.0.113.9", "198.19.0.9") for _ in range(30)]
+    down = f"{stamp} mx1 postfix/smtpd[1]: fatal: no SASL authentication mechanisms"
+    log_bytes = "\n".join([*lines, down, ""]).encode()
+    host = MemoryHost(programs={"journalctl": lambda argv, stdin: Completed(argv, 0, log_bytes, b"")})
+    host.make_directory(PurePosixPath("/run/systemd/system"), 0o755, "root", "root")
+    dovecot, guessed, left_out = log.look(patient(host))
+    assert (dovecot.verdict, guessed.verdict, left_out.verdict) == (Verdict.FAIL, Verdict.WARN, Verdict.OK)
+    assert "systemctl restart dovecot" in dovecot.remedy
+    assert guessed.text == "30 failed logins in a day: somebody guesses passwords (30 203.0.113.9)"
+    assert left_out.text == "30 failed logins of mailctl's own probes left out"
+
+
 @pytest.mark.parametrize(("state", "verdict"), [(0, Verdict.OK), (5, Verdict.WARN), (-1, Verdict.SKIP)])
 def test_the_clock(state: int, verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "clock_state", lambda: state)
@@ -138,10 +153,20 @@ def test_programs_users_and_modules_that_are_missing(monkeypatch: pytest.MonkeyP
     found = {each.subject: each for each in environment.look(patient(host))}
     assert found["postfix"].remedy.startswith("apt-get install postfix")
     assert found["opendkim"].verdict is Verdict.FAIL
-    assert found["dkimpy"].remedy.startswith("pip install dkimpy")
+    assert found["dkimpy"].remedy.endswith("bin/pip install dkimpy")
     monkeypatch.undo()
     (well,) = environment.look(patient())
     assert well.text.startswith("mx1.example.org, domains: 1")
+
+
+def test_before_the_first_apply_one_line_says_what_to_do() -> None:
+    checks = select_checks(["services", "ports", "drift"])
+    found = [finding for each in examine(MemoryHost(), load_spec, checks) for finding in each.findings]  # type: ignore[arg-type]
+    assert [(each.verdict, each.text, each.remedy) for each in found] == [
+        (Verdict.FAIL, "nothing was applied yet", "mailctl apply"),
+        (Verdict.SKIP, "nothing was applied yet", ""),
+        (Verdict.SKIP, "nothing was applied yet", ""),
+    ]
 
 
 def raising(error: Exception) -> Check:

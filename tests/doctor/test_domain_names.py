@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -38,6 +39,23 @@ def test_a_missing_record_comes_with_what_to_publish(machine: Machine, monkeypat
     failed = [each for each in found if each.verdict is Verdict.FAIL]
     assert [each.subject for each in failed] == ["example.org dmarc-missing _dmarc.example.org"]
     assert failed[0].remedy.startswith("_dmarc.example.org.")
+
+
+def test_a_private_address_says_why_it_is_wrong_and_not_to_publish_the_same(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = machine.zone((FOLDER / "good.zone").read_text())
+    private = re.sub(r"(?m)^(mx1\.example\.org\..*\sA\s+)\S+", r"\g<1>10.0.0.1", zone)
+    assert private != zone
+    bare = SPEC.model_copy(update={"server": SPEC.server.model_copy(update={"addresses": ()})})
+    with serving(World(private)) as port:
+        asking = Resolver([Server(ADDRESS, port)], timeout=0.2, within=2)
+        monkeypatch.setattr(Resolver, "of_system", lambda **options: asking)
+        patient = Patient(machine.host, DEBIAN_12, bare, (), datetime.now(UTC))
+        found = {each.subject: each for each in domain_names.look(patient, bare)}
+    mended = found["example.org mx-private mx1.example.org"]
+    assert "the address 10.0.0.1; nobody outside reaches such an address" in mended.text
+    assert mended.remedy.startswith("publish the public address of mx1.example.org")
 
 
 def test_a_silent_resolver_is_a_warning(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

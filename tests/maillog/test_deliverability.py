@@ -19,7 +19,7 @@ from mailctl.maillog.formats.problems import causes_of
 from mailctl.maillog.report import DomainDelivery, Rows
 
 KNOWN = tomllib.loads(Path(__file__).with_name("deliverability.toml").read_text())
-SINK = re.compile(rb"127\.0\.0\.1\[127\.0\.0\.1\](:26\d\d|(?= said| refused| while))")
+SINK = re.compile(rb"127\.0\.0\.1\[127\.0\.0\.1\](:26\d\d|:9(?=:)|(?= said| refused| while))")
 
 
 def counts(rows: Rows) -> dict[str, int]:

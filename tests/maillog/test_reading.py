@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -141,3 +142,27 @@ def test_following_goes_on_in_the_next_file(tmp_path: Path) -> None:
 def test_a_stamp_without_meaning_is_no_stamp() -> None:
     assert summarise([f"Feb 30 06:00:00 {CONNECT}", f"2026-13-01T06:00:00+00:00 {CONNECT}"]).period.first is None
     assert parse_line(f"Feb 30 06:00:00 {CONNECT}")
+
+
+def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:
+    line = b"2026-03-01T06:00:00+00:00 mx postfix/smtpd[1]: connect from a.example[192.0.2.1]\n"
+    (tmp_path / "mail.log").write_bytes(b"\xef\xbb\xbf" + line)
+    for source in (tmp_path / "mail.log", io.BytesIO(b"\xef\xbb\xbf" + line), [b"\xef\xbb\xbf" + line]):
+        report = summarise(source)
+        assert (report.totals.connections, report.lines.unparsed) == (1, 0)
+    report, _ = summarise_new([tmp_path / "mail.log"], tmp_path / "state")
+    assert report.totals.connections == 1
+
+
+def test_a_stream_without_a_line_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Zeros(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+            buffer[:] = bytes(len(buffer))
+            return len(buffer)
+
+    monkeypatch.setattr("mailctl.maillog.source.ENDLESS", 1 << 24)
+    with pytest.raises(LogError, match="no line ends within 16 MiB"):
+        summarise(io.BufferedReader(Zeros()))

@@ -237,7 +237,8 @@ FAULTS = [
                                  retired=NOW - 9 * DAY, replaced_by="s2026a"))),
     Fault("no queue", "queue", "fail", "queue", "postfix check",
           replace_file("/etc/postfix/main.cf", lambda text: text + b"queue_directory = /nowhere\n")),
-    Fault("a program that gave up", "log", "fail", "fatal programs of the mail server gave up", "mailctl doctor",
+    Fault("a program that gave up", "log", "fail", "fatal the login service does not answer (Dovecot's socket "
+          "private/auth): it does not run, or its socket is somewhere else; nobody can log in", "restart dovecot",
           replace_file("/var/log/mail.log", fatal_line)),
     Fault("a silent log", "log", "warn", "log", "rsyslog", replace_file("/var/log/mail.log", lambda text: b"")),
     Fault("a full disk", "disk", "fail", "/var/vmail room", "du ", fill_the_mail_store),

@@ -91,6 +91,9 @@ class _Check:
     facts: Facts | None
 
     def problems(self) -> Iterator[Problem]:
+        if self.pair.is_self_signed and not self._is_made():
+            yield self._warning(f"the certificate {self.pair.certificate} is not made yet", "an apply makes it")
+            return
         certificate = self._openssl("x509", self.pair.certificate, "-noout", "-pubkey")
         # An empty pass phrase: a protected key fails at once instead of asking on the terminal.
         key = self._openssl("pkey", self.pair.key, "-pubout", "-passin", "pass:")
@@ -154,6 +157,9 @@ class _Check:
 
     def _openssl(self, command: str, file: PurePosixPath, *options: str) -> Completed:
         return self.host.run(["openssl", command, "-in", self.host.path(file), *options])
+
+    def _is_made(self) -> bool:
+        return any(self.host.stat(file) is not None for file in (self.pair.certificate, self.pair.key))
 
     def _is_exposed(self) -> bool:
         done = self.host.run(["stat", "-L", "-c", "%a", "--", self.host.path(self.pair.key)])

@@ -32,5 +32,6 @@ def look(patient: Patient, spec: Spec) -> Iterator[Finding]:
 
 def _finding(verdict: DnsVerdict) -> Finding:
     records = "\n".join(record.zone_line for record in verdict.paste)
-    remedy = records or verdict.hint or f"mailctl dns check: {verdict.check.why}"
-    return Finding(VERDICTS[verdict.level], " ".join(verdict.key), f"{verdict.domain}: {verdict.found}", remedy)
+    remedy = records or verdict.hint or "mailctl dns check"
+    text = f"{verdict.domain}: {verdict.found}; {verdict.check.why}"
+    return Finding(VERDICTS[verdict.level], " ".join(verdict.key), text, remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailctl.doctor.model import Finding, Patient, fail, ok, warn
+from mailctl.doctor.model import NOT_APPLIED, Finding, Patient, fail, ok, skip, warn
 from mailctl.plan.make import make_plan, make_rollback_plan
 from mailctl.plan.stored import read_current
 from mailctl.plan.text import render_summary
@@ -16,7 +16,7 @@ def look(patient: Patient) -> Iterator[Finding]:
     host, target = patient.host, patient.target
     number = read_current(host, target)
     if not number:
-        yield warn("generation", "nothing was applied yet", "mailctl apply")
+        yield skip("generation", NOT_APPLIED)
         return
     changed = [change.name for change in make_rollback_plan(number, target, host).changes]
     if changed:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from mailctl.apply.preflight import PACKAGES
 from mailctl.components import registry
 from mailctl.doctor.model import Finding, Patient, fail, ok, warn
+from mailctl.errors import missing_modules
 from mailctl.spec.model import Spec
 
 # What mailctl itself imports only when a verb needs it.
-MODULES = {"dns": "dnspython", "dkim": "dkimpy"}
+MODULES = {"dns": "dnspython", "dkim": "dkimpy", "publicsuffixlist": "publicsuffixlist"}
 
 
 def look(patient: Patient) -> Iterator[Finding]:
@@ -32,7 +33,8 @@ def _problems(patient: Patient) -> Iterator[Finding]:
         yield from _missing(patient, patient.spec)
     for module, package in MODULES.items():
         if importlib.util.find_spec(module) is None:
-            yield warn(package, f"the Python module {package} is missing", f"pip install {package}, beside mailctl")
+            lack = missing_modules(package)
+            yield warn(package, lack.message, lack.hint)
 
 
 def _missing(patient: Patient, spec: Spec) -> Iterator[Finding]:

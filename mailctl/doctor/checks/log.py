@@ -12,13 +12,17 @@ from mailctl.doctor.model import Finding, Patient, Verdict, ok, skip, warn
 from mailctl.errors import printable
 from mailctl.host import Host
 from mailctl.maillog import LogError, summarise
-from mailctl.maillog.formats.problems import Urgency, find_problems
+from mailctl.maillog.formats.problems import Urgency, find_problems, of_probes
+from mailctl.maillog.formats.safe import shortened
 from mailctl.maillog.report import Report
 from mailctl.target import MAIL_LOG, MAIL_LOGS
 
 # Read of the log, from its end: one second's work.
 MOST_BYTES = 16 * 2**20
 MOST_LINES = 100_000
+# Of what a finding comes from: the addresses to block, the words of the log.
+MOST_NAMES = 3
+LONGEST_NAME = 80
 DAY = timedelta(days=1)
 VERDICTS = {Urgency.CRITICAL: Verdict.FAIL, Urgency.WARNING: Verdict.WARN}
 
@@ -42,6 +46,8 @@ def look(patient: Patient) -> Iterator[Finding]:
     yield from found
     if not found:
         yield ok("log", _totals(report))
+    if left_out := of_probes(report):
+        yield ok("probes", left_out)
 
 
 def _tail(path: Path) -> io.BytesIO:
@@ -61,7 +67,8 @@ def _journal(host: Host) -> io.BytesIO:
 def _problems(report: Report) -> Iterator[Finding]:
     for each in find_problems(report):
         if each.urgency in VERDICTS:
-            text = printable(f"{each.count} {each.what} in a day: {each.why}")
+            named = "; ".join(f"{row.messages} {shortened(row.name, LONGEST_NAME)}" for row in each.rows[:MOST_NAMES])
+            text = printable(f"{each.count} {each.what} in a day: {each.why} ({named})")
             yield Finding(VERDICTS[each.urgency], f"{each.what} {each.why}", text, printable(each.next_step))
 
 

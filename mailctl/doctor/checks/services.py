@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailctl.apply.status import Status, read_status
-from mailctl.components.registry import COMPONENTS, missing, unused_daemons
-from mailctl.components.service import has_systemd, needless_services
-from mailctl.doctor.model import Finding, Patient, fail, ok, warn
+from mailctl.apply.status import Status, how_to_start, read_status
+from mailctl.components.registry import missing, unused_daemons
+from mailctl.components.service import needless_services
+from mailctl.doctor.model import NOT_APPLIED, Finding, Patient, fail, ok, warn
 from mailctl.plan.stored import read_tree
 
 
 def look(patient: Patient) -> Iterator[Finding]:
     found = read_status(patient.host, patient.target)
     if found.number is None:
-        yield fail("generation", "nothing was applied yet", "mailctl apply")
+        yield fail("generation", NOT_APPLIED, "mailctl apply")
         return
     if found.unfinished:
         yield _unfinished(found)
@@ -23,7 +23,9 @@ def look(patient: Patient) -> Iterator[Finding]:
         yield fail(f"{lack.origin} packages", f"{lack.origin}: {lack.message}", lack.hint)
     for service in found.services:
         if service.pid is None:
-            yield fail(service.name, f"{service.name} does not run", _start(patient, service.name))
+            yield fail(
+                service.name, f"{service.name} does not run", how_to_start(patient.host, patient.target, service.name)
+            )
     if patient.spec:
         for needless in needless_services(patient.host, unused_daemons(patient.spec, patient.target)):
             yield warn(str(needless.origin), f"{needless.origin}: {needless.message}", needless.hint)
@@ -36,11 +38,3 @@ def _unfinished(found: Status) -> Finding:
     if found.deadline is not None:
         return warn("apply", f"{found.unfinished} waits for its confirmation, or is undone", "mailctl confirm")
     return fail("apply", f"{found.unfinished} was interrupted", "mailctl recover")
-
-
-def _start(patient: Patient, name: str) -> str:
-    daemons = (component.daemon(patient.target) for component in COMPONENTS if name == component.NAME)
-    unit = next((daemon.unit for daemon in daemons if daemon), name.lower())
-    if has_systemd(patient.host):
-        return f"systemctl start {unit}; journalctl -u {unit} says why"
-    return f"start {unit.removesuffix('.service').partition('@')[0]}; the mail log says why"

@@ -28,6 +28,11 @@ _DELIVERY = re.compile(
 _QUEUED_AS = re.compile(rb"queued as (\w{6,})")
 _FORWARDED_AS = re.compile(rb" \(forwarded as (\w+)\)")
 _SAID = re.compile(rb"host \S+ (?:said|refused to talk to me): ")
+# A service of this machine, by its socket or loopback address: a cause is not complete without its name.
+_OWN_SERVICE = re.compile(
+    rb"(connect to|lost connection with|conversation with|host) [^\s\[]*"
+    rb"(\[(?:(?:private/|public/|/|127\.)[^\]\s]{1,100}|::1)\](?::\d{1,5})?)"
+)
 _IN_REPLY_TO = b" (in reply to "
 _TLS = re.compile(rb"(\w+) TLS connection (?:established|reused) to ([^ ]+): (\S+ with cipher .*)", re.DOTALL)
 _KNOWN = (
@@ -190,7 +195,8 @@ def failed(
 ) -> None:
     reason = cause(words)
     add_count(sums, reason)
-    if by_smtp and not is_here(relay):
+    # A filter that cannot be reached is in no `relay=`.
+    if by_smtp and not is_here(relay) and not _OWN_SERVICE.match(reason):
         add_count(counting.tally.remote_failures, b"\0".join((domain_of(to), status, reason)))
         add_count(counting.tally.failing_senders, mail.sender)
         add_count(counting.tally.failing_relays, relay)
@@ -199,12 +205,14 @@ def failed(
 def cause(words: bytes) -> bytes:
     """The remote's reply, or Postfix's own reason, without what differs from one message to the next."""
     words = words.strip()[1:-1]
+    own = _OWN_SERVICE.match(words)
     if said := _SAID.match(words):
         words = words[said.end() :]
         reply, found, command = words.rpartition(_IN_REPLY_TO)
         if found and command.endswith(b")") and b")" not in command[:-1] and b"(" not in command:
             words = reply
-    return general(words)
+        return b"host %s said: %s" % (own[2], general(words)) if own else general(words)
+    return b"%s %s%s" % (own[1], own[2], general(words[own.end() :])) if own else general(words)
 
 
 _FAILURES = {

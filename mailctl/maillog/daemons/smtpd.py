@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mailctl.maillog.daemons.service import common, general
+from mailctl.maillog.probes import is_probe
 from mailctl.maillog.queue import Origin
 from mailctl.maillog.tally import REJECTED, add_count
 
@@ -125,9 +126,13 @@ def rejected(counting: Counting, stage: bytes, who: bytes, reply: bytes) -> None
         code, reply = match.groups()
     if code:
         add_count(tally.reject_codes, code)
-    add_count(tally.reject_classes, b"%s: %s" % (stage, general(reason(reply))))
+    name = b"%s: %s" % (stage, general(reason(reply)))
+    add_count(tally.reject_classes, name)
     if client := _CLIENT.match(who):
-        add_count(tally.reject_clients, client[1] or client[2] or client[3])
+        address = client[1] or client[2] or client[3]
+        add_count(tally.reject_clients, address)
+        if is_probe(address):
+            add_count(tally.probe_rejects, name)
 
 
 _OBJECT = re.compile(rb"<(?:[^<>]|<[^<>]*>)*>: ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -19,14 +19,26 @@ ENHANCED = re.compile(r"(?<![\w.])#?([245]\.\d{1,3}\.\d{1,3})(?!\.?\w)", re.ASCI
 REPLY = re.compile(r"(?<![\w.:\[-])([2345]\d\d)(?=[ -]|$)", re.ASCII)
 LONGEST_REPLY = 4096
 
+# Postfix names a server `NAME[PLACE]`; a socket or a loopback address is a service of this machine.
+_SERVER = r"(?:connect to|lost connection with|conversation with|host) [^\s\[]*"
+OWN_SERVICE = re.compile(_SERVER + r"\[(?:private/|public/|/|127\.|::1\])")
+OTHER_SAID = re.compile(r"\bhost \S+ (?:said|refused to talk to me): ")
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A group of replies that one action answers; `next_step` is that action."""
+    """A group of replies that one action answers; `next_step` is that action.
+
+    `retried` is the action while Postfix retries, where that differs; `here` and `there` name the cause that it is
+    when a service of this machine, or another server, is at fault.
+    """
 
     name: str
     title: str
     next_step: str
+    retried: str = ""
+    here: str = ""
+    there: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +56,7 @@ class Explanation:
     @property
     def is_permanent(self) -> bool | None:
         """True for 5xx, False for 4xx, None where the text has no code. RFC 3463 section 2."""
-        first = (self.enhanced or self.reply)[:1]
-        return {"5": True, "4": False}.get(first)
+        return _is_permanent(self.reply, self.enhanced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +66,51 @@ class _Wording:
     source: str
     provider: str = ""
     next: str = ""
+    retried: str = ""
+    own: bool = False
     any: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     marker: tuple[str, ...] = ()
 
-    def matches(self, text: str, codes: frozenset[str]) -> bool:
+    def matches(self, text: str, codes: frozenset[str], is_own: bool) -> bool:
+        if self.own and not is_own:
+            return False
         if self.marker and not any(word in text for word in self.marker):
             return False
         return any(phrase in text for phrase in self.any) or any(code in codes for code in self.code)
 
 
 @functools.lru_cache(maxsize=4096)
-def explain(text: str) -> Explanation:
-    """What `text`, a reply or a line of a log that holds one, means. Always answers; cause "unknown" when it cannot."""
+def explain(text: str, *, given_up: bool = False, is_reply: bool = False) -> Explanation:
+    """What `text`, a reply or a line of a log that holds one, means. Always answers; cause "unknown" when it cannot.
+
+    Args:
+        given_up: Postfix does not retry, whatever the text says.
+        is_reply: a text that begins with a code is what another server replied, not a line of our own.
+    """
     text = text[:LONGEST_REPLY]
     enhanced = _first(ENHANCED, text)
     reply = _first_reply(text, enhanced)
-    codes = frozenset(code for code in (enhanced[2:], reply) if code)
-    lowered = text.lower()
-    for wording in _wordings():
-        if wording.matches(lowered, codes):
-            cause = _causes()[wording.cause]
-            step = wording.next or cause.next_step
-            return Explanation(cause, wording.meaning, step, wording.source, reply, enhanced, wording.provider)
-    return _by_code(reply, enhanced)
+    is_own = OWN_SERVICE.search(text) is not None
+    found = _by_wording(text, reply, enhanced, is_own) or _by_code(reply, enhanced)
+    name = found.cause
+    if is_own:
+        name = _causes()[name].here or name
+    elif OTHER_SAID.search(text) or (is_reply and REPLY.match(text)):
+        name = _causes()[name].there or name
+    cause = _causes()[name]
+    # The remedy of a wording is for its own cause.
+    steps = (found.next, found.retried) if found.next and name == found.cause else (cause.next_step, cause.retried)
+    is_retried = not given_up and not _is_permanent(reply, enhanced)
+    step = (is_retried and steps[1]) or steps[0]
+    return Explanation(cause, found.meaning, step, found.source, reply, enhanced, found.provider)
 
 
-def group_by_cause(rows: Rows) -> tuple[tuple[Cause, Rows], ...]:
+def group_by_cause(rows: Rows, how: Callable[[str], Explanation] = explain) -> tuple[tuple[Cause, Rows], ...]:
     """Rows whose names are replies, by cause; the cause with most messages first."""
     groups: dict[Cause, list[Row]] = {}
     for row in rows:
-        groups.setdefault(explain(row.name).cause, []).append(row)
+        groups.setdefault(how(row.name).cause, []).append(row)
     return tuple(sorted(((cause, tuple(found)) for cause, found in groups.items()), key=_weight))
 
 
@@ -110,32 +135,43 @@ def _first_reply(text: str, enhanced: str) -> str:
     return chosen
 
 
-def _by_code(reply: str, enhanced: str) -> Explanation:
+def _is_permanent(reply: str, enhanced: str) -> bool | None:
+    # smtp(8) goes by the reply code where the two differ.
+    first = reply[:1] if reply[:1] in ("4", "5") else enhanced[:1]
+    return {"5": True, "4": False}.get(first)
+
+
+def _by_wording(text: str, reply: str, enhanced: str, is_own: bool) -> _Wording | None:
+    codes = frozenset(code for code in (enhanced[2:], reply) if code)
+    lowered = text.lower()
+    return next((wording for wording in _wordings() if wording.matches(lowered, codes, is_own)), None)
+
+
+def _by_code(reply: str, enhanced: str) -> _Wording:
+    """The entry of the enhanced code; of its subject, where only that is known; of the reply code."""
     codes = _codes()
     sources = codes["sources"]
-    detail = enhanced[2:]
-    # X.0.0 says nothing: the reply code may.
-    if detail in codes["enhanced"] and not (detail == "0.0" and reply):
-        meaning, name = codes["enhanced"][detail]
-        return _explanation(name, meaning, sources["enhanced"], reply, enhanced)
+    detail, subject = enhanced[2:], f"{enhanced[2:].partition('.')[0]}.0"
+    known = codes["enhanced"].get(detail) or codes["enhanced"].get(subject)
+    # X.0 says nothing: the reply code may.
+    if known and not (subject == "0.0" and reply):
+        return _wording_of_code(known, sources["enhanced"], reply, enhanced)
     if reply:
-        meaning, name = codes["reply"][reply]
-        return _explanation(name, meaning, sources["reply"], reply, enhanced)
+        return _wording_of_code(codes["reply"][reply], sources["reply"], reply, enhanced)
     if enhanced:
-        meaning, name = codes["enhanced"].get(f"{detail.partition('.')[0]}.0", codes["enhanced"]["0.0"])
-        return _explanation(name, meaning, sources["enhanced"], reply, enhanced)
-    return _explanation(UNKNOWN, "this wording is not known and holds no code", "", reply, enhanced)
+        return _wording_of_code(codes["enhanced"]["0.0"], sources["enhanced"], reply, enhanced)
+    return _Wording(UNKNOWN, "this wording is not known and holds no code", "")
 
 
-def _explanation(name: str, meaning: str, source: str, reply: str, enhanced: str) -> Explanation:
+def _wording_of_code(entry: tuple[str, str], source: str, reply: str, enhanced: str) -> _Wording:
+    meaning, cause = entry
     # A code that succeeded, 2.7.0, shares its meaning with failures; its cause is success all the same.
-    cause = _causes()["success" if (enhanced or reply).startswith("2") else name]
-    return Explanation(cause, meaning, cause.next_step, source, reply, enhanced)
+    return _Wording("success" if (enhanced or reply).startswith("2") else cause, meaning, source)
 
 
 @functools.cache
 def _causes() -> Mapping[str, Cause]:
-    return {name: Cause(name, entry["title"], entry["next"]) for name, entry in _data("causes.toml").items()}
+    return {name: Cause(name, next_step=entry.pop("next"), **entry) for name, entry in _data("causes.toml").items()}
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import jinja2
 from mailctl.maillog.formats import Style, hours, numbers
 from mailctl.maillog.formats.chart import HEIGHT, Chart, stacked
 from mailctl.maillog.formats.limit import limited
-from mailctl.maillog.formats.problems import Finding, causes_of, find_problems
+from mailctl.maillog.formats.problems import Finding, causes_of, find_problems, of_probes
 from mailctl.maillog.formats.safe import printable, shortened
 from mailctl.maillog.report import DEFINITIONS, DomainDelivery, Report, Row, Rows
 
@@ -84,6 +84,7 @@ class View:
     totals: tuple[Tile, ...]
     charts: tuple[Chart, ...]
     problems: tuple[Problem, ...]
+    left_out: str
     domains: tuple[Domain, ...]
     tables: tuple[Table, ...]
 
@@ -95,9 +96,10 @@ def render(report: Report, style: Style) -> str:
 
 def _view(report: Report, style: Style) -> View:
     css = (_templates() / "report.css").read_text(encoding="utf-8")
+    lines = report.lines
     return View(
         title=f"Mail report {numbers.stamp(report.period.first)} to {numbers.stamp(report.period.last)}",
-        understood=f"{numbers.count(report.lines.total)} lines, {numbers.count(report.lines.unparsed)} not understood",
+        understood=f"{numbers.counted(lines.total, 'line')}, {numbers.count(lines.unparsed)} not understood",
         policy=f"default-src 'none'; style-src '{_digest(css)}'; base-uri 'none'; form-action 'none'",
         css=css,
         height=HEIGHT,
@@ -105,6 +107,7 @@ def _view(report: Report, style: Style) -> View:
         totals=tuple(_tile(report, name) for name in DEFINITIONS),
         charts=tuple(_charts(report)),
         problems=tuple(map(_problem, find_problems(report))),
+        left_out=of_probes(report),
         domains=tuple(map(_domain, report.deliverability.domains[: style.limits.hosts])),
         tables=tuple(_tables(report, style)),
     )

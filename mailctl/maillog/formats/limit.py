@@ -24,6 +24,7 @@ def limited(report: Report, limits: Limits) -> Report:
             by_class=rejects.by_class[: limits.rejects],
             by_code=rejects.by_code[: limits.rejects],
             by_client=rejects.by_client[: limits.hosts],
+            probes=rejects.probes[: limits.rejects],
         ),
         deferrals=report.deferrals[: limits.deferrals],
         bounces=report.bounces[: limits.bounces],

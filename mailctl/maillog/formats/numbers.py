@@ -11,6 +11,15 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, one: str) -> str:
+    """A number with its noun: `1 message`, `2 messages`."""
+    return f"{count(number)} {noun(number, one)}"
+
+
+def noun(number: int, one: str) -> str:
+    return one if number == 1 else f"{one}s"
+
+
 def size(number: int) -> str:
     """Bytes in units of 1000, three digits at most: `1.5 MB`."""
     amount = float(number)

@@ -25,7 +25,7 @@ class Trace:
 
 
 def trace(blocks: Blocks, key: str, most: int = 10) -> Trace:
-    """Everything the log tells about `key`: a queue id, a message id with or without <>, or an address.
+    """Everything the log tells about `key`: a queue id as written, a message id with or without <>, or an address.
 
     Args:
         blocks: reads the log from its beginning; called once a pass, three or four times for most messages.
@@ -34,7 +34,7 @@ def trace(blocks: Blocks, key: str, most: int = 10) -> Trace:
     Raises:
         LogError: the log cannot be read.
     """
-    key = key.strip().strip("<>").lower()
+    key = key.strip().strip("<>")
     ids, refusals, omitted = _mentioned(blocks(), key, most) if key else ([], [], 0)
     lives = _followed(blocks, set(ids))
     chosen = related(lives, [life for life in lives if _belongs(life, key)])
@@ -60,11 +60,13 @@ def _mentioned(blocks: Iterable[bytes], key: str, most: int) -> tuple[list[str],
 
 def _mentions(step: Step, key: str) -> bool:
     """Whether the key stands where an id or address of this message stands, not just in somebody's words."""
+    # Long queue ids differ by the case of a letter; nothing else does.
+    lowered = key.lower()
     if not step.line.queue_id:
-        return step.is_refusal and f"<{key}>" in step.line.text.lower()
-    if step.line.queue_id.lower() == key:
+        return step.is_refusal and f"<{lowered}>" in step.line.text.lower()
+    if step.line.queue_id == key:
         return True
-    return any(step.fields.get(name, "").strip("<>").lower() == key for name in NAMES)
+    return any(step.fields.get(name, "").strip("<>").lower() == lowered for name in NAMES)
 
 
 def _belongs(life: Life, key: str) -> bool:

@@ -53,6 +53,9 @@ class Kind(StrEnum):
 EXPLAINED = frozenset({Kind.DEFERRED, Kind.BOUNCED, Kind.EXPIRED, Kind.REFUSED})
 """Kinds whose reply has a cause and a next step."""
 
+GIVEN_UP = frozenset({Kind.BOUNCED, Kind.EXPIRED})
+"""Kinds after which Postfix does not try that recipient again."""
+
 STATUS = {
     "sent": Kind.DELIVERED,
     "deferred": Kind.DEFERRED,

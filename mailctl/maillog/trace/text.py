@@ -10,7 +10,7 @@ from mailctl.maillog.formats import BOLD, DIM, RESET, numbers
 from mailctl.maillog.formats.safe import printable
 from mailctl.maillog.trace.find import Trace
 from mailctl.maillog.trace.lives import Life
-from mailctl.maillog.trace.steps import EXPLAINED, STAGES, Kind, Step
+from mailctl.maillog.trace.steps import EXPLAINED, GIVEN_UP, STAGES, Kind, Step
 
 NARROWEST = 40
 """Columns for what a step says, however narrow the screen."""
@@ -130,7 +130,7 @@ def _notes(step: Step) -> Iterator[str]:
     if "relay" in fields:
         yield reply
     if step.kind in EXPLAINED and reply:
-        found = explain(reply)
+        found = explain(reply, given_up=step.kind in GIVEN_UP)
         if found.cause.name != "unknown":
             yield f"{ADVICE}{found.meaning}"
             yield f"  {found.next_step}"

@@ -33,6 +33,15 @@ def _tools(require_root: None, require_tools: Callable[..., None]) -> None:
     require_tools("openssl", "stat")
 
 
+def test_a_self_signed_pair_before_the_first_apply_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "mailctl.yml").write_text(f"version: 1\nserver: {{hostname: {HOSTNAME}}}\ntls: {{self_signed: true}}\n")
+    argv = [sys.executable, "-m", "mailctl", "tls", "check", "--root", "empty"]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == ExitCode.OK
+    assert "/var/lib/mailctl/tls/cert.pem is not made yet\n      hint: an apply makes it" in done.stdout
+    assert "key.pem" not in done.stdout
+
+
 def openssl(*arguments: str | Path) -> None:
     done = LocalHost().run(["openssl", *arguments])
     assert done.returncode == 0, done.complaint

@@ -11,7 +11,7 @@ from tests.hosts.harness.cache import cached
 from tests.hosts.harness.commands import HarnessError, run
 
 CHECKOUT = Path(__file__).parents[3]
-EXTRAS = "dns,log"
+EXTRAS = "log"
 HOST_PYTHON = (3, 11)  # Debian 12
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 BUILD_TIMEOUT = 600.0  # seconds

@@ -91,6 +91,18 @@ def test_the_journal_is_read_where_the_system_has_no_log_file(
     assert "this is the journal" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [[], ["--journal"], ["--journal", "--state", "/run/state"]], ids=" ".join)
+def test_a_machine_without_a_journal_says_so(
+    arguments: list[str], require_root: None, require_tools: Callable[..., None]
+) -> None:
+    require_tools("unshare", "journalctl")
+    empty = 'mount -t tmpfs tmpfs /var/log && mount -t tmpfs tmpfs /run && mkdir -p /var/log/journal && exec "$@"'
+    done = run("-m", "sh", "-c", empty, "sh", LOG_REPORT, *arguments, program="/usr/bin/unshare", stdin=None)
+    assert done.returncode == 66
+    assert "no journal" in done.stderr
+    assert "--journal" not in done.stderr
+
+
 def test_a_period_of_the_journal(in_namespace: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = in_namespace(LOG_REPORT, "--journal", "--json", "--tz", "UTC", "--since", "2026-11-18T11:09:00")
     assert done.returncode == 0, done.stderr

@@ -95,7 +95,27 @@ def test_an_unreadable_log_is_66_with_a_sentence(name: str, tmp_path: Path) -> N
 def test_no_log_at_all_says_what_to_do(tmp_path: Path) -> None:
     done = run("--root", tmp_path, stdin=None)
     assert done.returncode == 66
-    assert "--journal" in done.stderr
+    assert "hint: name the log" in done.stderr
+    assert "--journal" not in done.stderr, "there is none below a folder"
+
+
+def test_what_is_no_mail_log_is_said_to_be_none(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for content in (b"\x7fELF\0\1\n\0\0\n", b"Dear Bob,\nsee below.\n", b"one\n"):
+        other.write_bytes(content)
+        done = run(other)
+        assert (done.returncode, "this is no mail log" in done.stderr, done.stdout) == (66, True, ""), content
+    other.write_bytes(b"")
+    assert run(other).returncode == 0, "an empty log is a log"
+    other.write_bytes(b"Nov 20 09:00:00 mx kernel: x\n")
+    assert run(other).returncode == 0
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/urandom"])
+def test_a_device_that_never_ends_is_refused(device: str) -> None:
+    done = run(device)
+    assert (done.returncode, "a device" in done.stderr) == (66, True)
+    assert run("/dev/null").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -216,6 +236,12 @@ def test_h_u_and_q_have_pflogsumms_meaning(log: Path) -> None:
     assert "Recipient domains" not in hosts
     assert "Recipients" in hosts
     assert "Nothing to list" not in run("-q", log).stdout
+
+
+def test_columns_are_those_that_the_environment_says(log: Path) -> None:
+    log.write_text(LOG.replace("gmail.com", f"{'long.' * 40}example"))
+    for columns in 80, 120:
+        assert max(map(len, run(log, COLUMNS=str(columns)).stdout.splitlines())) == columns
 
 
 def test_case_is_ignored_on_request(log: Path) -> None:

@@ -49,3 +49,16 @@ def test_a_missing_log_is_66(tmp_path: Path) -> None:
     done = trace("A00000000001", tmp_path / "missing.log")
     assert done.returncode == 66
     assert b"missing.log" in done.stderr
+
+
+def test_a_queue_id_is_found_and_shown_as_it_is_written(tmp_path: Path) -> None:
+    """Long queue ids differ by the case of a letter."""
+    log = tmp_path / "mail.log"
+    ids = ("4FxBCDFGHz1J", "4FxBCDFGHz1j")
+    log.write_text("".join(f"Nov 20 09:00:01 mx postfix/smtpd[1]: {one}: client=a.example[192.0.2.1]\n" for one in ids))
+    for queue_id in ids:
+        found = json.loads(trace("--json", queue_id, log).stdout)
+        assert found["key"] == queue_id
+        assert [message["queue_id"] for message in found["messages"]] == [queue_id]
+    done = trace("4fxbcdfghz1j", log)
+    assert (done.returncode, b"capitals" in done.stderr) == (1, True)

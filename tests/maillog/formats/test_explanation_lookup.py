@@ -52,6 +52,42 @@ REPLIES = [
     ("5.7.23", "", "authentication"),
     ("250 2.0.0 Ok: queued as 4F", "", "success"),
     ("hello", "", "unknown"),
+    ("connect to mx1.example.org[private/dovecot-lmtp]: Connection refused", "", "local-system"),
+    ("connect to mx1.example.org[/run/dovecot/lmtp]: No such file or directory", "", "local-system"),
+    ("connect to 127.0.0.1[127.0.0.1]:10024: Connection refused", "", "local-system"),
+    ("connect to localhost[::1]:10024: Connection refused", "", "local-system"),
+    ("lost connection with mx1[private/dovecot-lmtp] while receiving the initial server greeting", "", "local-system"),
+    ("host mx1[private/dovecot-lmtp] said: 451 4.3.0 <a@o.example> Temporary internal error", "", "local-system"),
+    ("host mx1[private/dovecot-lmtp] said: 552 5.2.2 <a@o.example> Quota exceeded", "", "mailbox-full"),
+    ("host mx.b.example[192.0.2.7] said: 451 4.3.5 Server configuration error", "", "remote-system"),
+    ("warning: connect to Milter service unix:opendkim/opendkim.sock: No such file or directory", "", "local-system"),
+    ("warning: milter inet:127.0.0.1:8891: can't read SMFIC_OPTNEG reply", "", "local-system"),
+    ("fatal: no SASL authentication mechanisms", "", "local-system"),
+    ("warning: SASL: Connect to private/auth failed: No such file or directory", "", "local-system"),
+    ("fatal: bind 0.0.0.0 port 25: Address already in use", "", "local-system"),
+    ("fatal: open database /etc/aliases.db: No such file or directory", "", "local-system"),
+    ("warning: database /etc/aliases.db is older than source file /etc/aliases", "", "local-system"),
+    ("fatal: main.cf configuration error: mailbox_size_limit is smaller than message_size_limit", "", "local-system"),
+    ("hostname x.example does not resolve to address 192.0.2.7: address not listed for hostname", "", "reverse-dns"),
+    ("warning: TLS library problem: error:0A000126:SSL routines::unexpected eof while reading:x.c:1:", "", "tls"),
+    ("improper command pipelining after EHLO from a[192.0.2.1]: QUIT", "", "protocol"),
+    ("534-5.7.9 Application-specific password required. gsmtp", "Gmail", "login"),
+    ("550 5.7.509 Access denied, sending domain x.example does not pass DMARC verification", "Microsoft",
+     "authentication"),
+    ("550 5.7.708 Service unavailable. Access denied, traffic not accepted from this IP", "Microsoft", "reputation"),
+    ("530 5.7.57 Client not authenticated to send mail", "Microsoft", "login"),
+    ("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.", "Microsoft",
+     "login"),
+    ("550 SC-001 (BAY004-MC1F) Unfortunately, messages from 192.0.2.1 weren't sent.", "Microsoft", "reputation"),
+    ("421 RP-001 (BAY004-MC1F) Unfortunately, some messages from 192.0.2.1 weren't sent.", "Microsoft", "rate"),
+    ("550 5.7.1 [CS01] Message rejected due to local policy.", "Apple", "policy"),
+    ("554 5.7.1 [HM08] Message rejected due to local policy.", "Apple", "policy"),
+    ("554 resimta-po.sys.comcast.net comcast 192.0.2.1 Comcast BL000001 Blocked for spam.", "Comcast", "reputation"),
+    ("554 Email rejected due to security policies - https://community.mimecast.com/docs/DOC-1369#554", "Mimecast",
+     "policy"),
+    ("550 Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.1", "Proofpoint", "reputation"),
+    ("550 5.7.999 no", "", "policy"),
+    ("550 5.1.99 no", "", "unknown-recipient"),
 ]  # fmt: skip
 
 
@@ -95,8 +131,54 @@ def test_codes_are_told_from_addresses_and_ports(text: str, reply: str, enhanced
     assert (found.reply, found.enhanced) == (reply, enhanced)
 
 
+RETRIES = re.compile(r"retr|tries again|tried again|second try|while it waits", re.IGNORECASE)
+
+
+def test_only_the_advice_for_what_is_retried_says_that_postfix_retries() -> None:
+    lasting = [cause.next_step for cause in _causes().values()] + [wording.next for wording in _wordings()]
+    assert [step for step in lasting if RETRIES.search(step)] == []
+    assert any(RETRIES.search(cause.retried) for cause in _causes().values())
+
+
+@pytest.mark.parametrize("cause", [name for name, cause in _causes().items() if cause.retried])
+def test_a_permanent_answer_is_never_said_to_be_retried(cause: str) -> None:
+    details = [detail for detail, (_, name) in _codes()["enhanced"].items() if name == cause]
+    words = [phrase for wording in _wordings() if wording.cause == cause and not wording.own for phrase in wording.any]
+    for text in [f"550 5.{detail} no" for detail in details] + [f"550 {phrase}" for phrase in words]:
+        found = explain(text)
+        assert found.is_permanent is True
+        assert not RETRIES.search(found.next_step), text
+    assert details or words
+
+
+def test_what_postfix_gave_up_is_not_retried_either() -> None:
+    assert RETRIES.search(explain("Connection timed out").next_step)
+    assert not RETRIES.search(explain("Connection timed out", given_up=True).next_step)
+    assert RETRIES.search(explain("452 4.2.2 mailbox full").next_step)
+    assert not RETRIES.search(explain("552 5.2.2 mailbox full").next_step)
+
+
+def test_a_service_of_this_machine_that_is_down_is_named() -> None:
+    lines = {
+        "connect to mx1.example.org[private/dovecot-lmtp]: Connection refused": "Dovecot",
+        "warning: connect to Milter service unix:opendkim/opendkim.sock: No such file or directory": "OpenDKIM",
+        "fatal: no SASL authentication mechanisms": "Dovecot",
+        "connect to 127.0.0.1[127.0.0.1]:10024: Connection refused": "filter",
+    }
+    for line, service in lines.items():
+        assert service in explain(line).meaning
+        assert "nc HOST" not in explain(line).next_step
+
+
+def test_what_another_server_says_of_itself_is_not_our_fault() -> None:
+    reply = "451 4.3.5 Server configuration error"
+    assert explain(reply, is_reply=True).cause.name == "remote-system"
+    assert explain("Server configuration error", is_reply=True).cause.name == "local-system"
+
+
 def test_permanence_comes_from_the_first_digit() -> None:
     assert explain("550 5.1.1 no").is_permanent is True
+    assert explain("550 4.2.1 no").is_permanent is True
     assert explain("450 later").is_permanent is False
     assert explain("Connection timed out").is_permanent is None
 

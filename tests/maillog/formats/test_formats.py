@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 
 import pytest
 
+from mailctl.maillog import summarise
 from mailctl.maillog.anonymise import Anonymiser
 from mailctl.maillog.formats import Format, Limits, Style, nagios, prom, render
 from mailctl.maillog.formats.hours import blocks, series
 from mailctl.maillog.formats.nagios import State, Threshold
 from mailctl.maillog.formats.numbers import seconds, share, size
-from mailctl.maillog.formats.problems import find_problems
+from mailctl.maillog.formats.problems import Urgency, find_problems, of_probes
 from mailctl.maillog.report import DEFINITIONS, Delay, Hour, Lines, Report, Row, Totals
 from tests.maillog.formats.samples import DAY
 
@@ -71,6 +72,75 @@ def test_problems_say_what_to_do_and_urgent_ones_come_first() -> None:
     assert "mailctl dns check" in refused.next_step
 
 
+DOWN = """\
+lmtp[1]: A00000000001: to=<a@o.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred \
+(connect to mx1[private/dovecot-lmtp]: Connection refused)
+smtp[1]: A00000000001: to=<a@o.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred \
+(connect to 127.0.0.1[127.0.0.1]:10024: Connection refused)
+smtpd[1]: warning: connect to Milter service unix:opendkim/opendkim.sock: No such file or directory
+smtpd[1]: fatal: no SASL authentication mechanisms
+"""
+
+
+def test_own_services_that_are_down_are_named_in_the_problems_and_are_no_deliverability() -> None:
+    report = summarise(f"2026-03-01T06:00:00+00:00 mx1 postfix/{line}" for line in DOWN.splitlines())
+    found = find_problems(report)
+    said = " ".join(f"{finding.why} {finding.rows}" for finding in found)
+    assert [finding.urgency for finding in found] == [Urgency.CRITICAL, Urgency.CRITICAL, Urgency.WARNING]
+    for words in ("private/dovecot-lmtp", "127.0.0.1]:10024", "OpenDKIM", "login service"):
+        assert words in said
+    assert not any("nc HOST" in finding.next_step for finding in found)
+    assert report.deliverability.domains == ()
+
+
+PROBED = """\
+submission/smtpd[1]: NOQUEUE: reject: RCPT from unknown[{client}]: 553 5.7.1 <b@o.example>: Sender address rejected: \
+not owned by user a@o.example; from=<b@o.example> to=<a@o.example> proto=ESMTP helo=<x>
+submission/smtpd[1]: warning: unknown[{client}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6
+"""
+
+
+def probed(client: str, times: int) -> list[str]:
+    lines = PROBED.format(client=client).splitlines() * times
+    return [f"2026-03-01T06:00:00+00:00 mx1 postfix/{line}" for line in lines]
+
+
+@pytest.mark.parametrize("client", ["198.51.100.2", "198.19.255.7", "2001:db8:1000::2", "2001:db8:1fff:8::9"])
+def test_own_probes_are_counted_and_are_no_problem(client: str) -> None:
+    report = summarise(probed(client, 30))
+    assert (report.totals.rejected, report.totals.sasl_failures) == (30, 30)
+    assert (report.rejects.by_client[0].name, report.sasl.by_client[0].name) == (client, client)
+    for shown in (report, Anonymiser(b"key").report(report)):
+        assert [finding.what for finding in find_problems(shown) if finding.urgency < Urgency.NOTICE] == []
+        assert of_probes(shown) == "30 refusals and 30 failed logins of mailctl's own probes left out"
+        for format_ in (Format.TEXT, Format.HTML):
+            assert "failed logins of mailctl" in render(shown, format_, Style())
+
+
+@pytest.mark.parametrize("client", ["198.51.100.4", "198.18.0.7", "198.190.0.7", "2001:db8:2000::2", "2001:db8::1"])
+def test_others_who_do_the_same_as_a_probe_stay_a_problem(client: str) -> None:
+    report = summarise([*probed(client, 25), *probed("198.19.0.9", 30)])
+    found = {finding.what: finding for finding in find_problems(report)}
+    assert (found["rejected"].count, found["failed logins"].count) == (25, 25)
+    assert [row.name for row in found["failed logins"].rows] == [client]
+    assert of_probes(summarise(probed(client, 25))) == ""
+
+
+def test_no_advice_sends_to_the_command_that_may_be_printing_it() -> None:
+    fault = replace(Report().rejects, by_class=(Row("smtpd RCPT: Server configuration error", 1),))
+    report = replace(Report(), rejects=fault, warnings=(Row("qmgr: fatal: x", 1),))
+    assert [finding.next_step for finding in find_problems(report) if "mailctl doctor" in finding.next_step] == []
+
+
+def test_what_bounced_is_not_said_to_be_retried() -> None:
+    rows = (Row("554 5.3.0 Error: transaction failed", 3), Row("Connection timed out", 1))
+    report = replace(Report(), bounces=rows[:1], deferrals=rows[1:])
+    found = {finding.what: finding for finding in find_problems(report)}
+    assert "retries" not in found["bounced"].next_step
+    assert "temporary" not in found["bounced"].why
+    assert "retries" in found["deferred"].next_step
+
+
 def test_ordinary_rejects_and_an_empty_report_are_no_problem() -> None:
     assert find_problems(Report()) == ()
     spam = replace(Report().rejects, by_class=(Row("smtpd RCPT: Relay access denied", 900),))
@@ -104,6 +174,40 @@ def test_short_lists_stand_beside_each_other_where_there_is_room() -> None:
     narrow = render(DAY, Format.TEXT, Style(width=80)).splitlines()
     assert "Senders" in narrow
     assert "Recipients" in narrow
+
+
+@pytest.mark.parametrize("factor", [1, 1_000, 1_000_000])
+def test_no_total_and_no_domain_is_cut_on_a_narrow_screen(factor: int) -> None:
+    totals = Totals(**{name: number * factor for name, number in asdict(DAY.totals).items()})
+    long = replace(DAY.deliverability.domains[0], domain=f"{'mail.' * 12}far.example")
+    report = replace(DAY, totals=totals, deliverability=replace(DAY.deliverability, domains=(long,)))
+    text = render(report, Format.TEXT, Style(width=80))
+    overview = text.partition("\nProblems")[0]
+    assert "…" not in overview
+    assert max(map(len, text.splitlines())) <= 80
+    for name in ("rejected_5xx", "rejected_4xx", "deferred_messages", "sasl_failures", "reinjected", "held"):
+        assert f"{getattr(totals, name):,}" in overview
+    assert long.domain in text
+
+
+def test_one_is_not_several() -> None:
+    one = dict.fromkeys(DEFINITIONS, 1)
+    hours = (Hour("2026-03-01T16", received=1),)
+    warned = (Row("smtpd: warning: x", 1),)
+    text = render(
+        Report(lines=Lines(1, 0, 1), totals=Totals(**one), by_hour=hours, warnings=warned), Format.TEXT, Style()
+    )
+    for words in (
+        "1 line, 1 of them",
+        "of 1 message",
+        "1 bounce",
+        "1 hand-over",
+        "1 warning:",
+        "1 line: not understood",
+    ):
+        assert f"{words}\n" in text or f"{words} " in text, words
+    assert "By hour, from 2026-03-01 16:00 to 2026-03-01 17:00" in text
+    assert "1 lines" not in render(Report(lines=Lines(1, 1)), Format.HTML, Style())
 
 
 def test_csv_carries_every_total() -> None:
@@ -263,7 +367,19 @@ class TestAnonymised:
         assert "admin" not in text
         assert text.endswith("]:25: 250 Ok")
 
+    @pytest.mark.parametrize(
+        "name",
+        ["/etc/postfix/virtual.cdb", "hash:/etc/aliases.db", "/run/dovecot/lmtp.sock", "main.cf", "[127.0.0.1]:10024"],
+    )
+    def test_files_and_loopback_are_no_hosts(self, name: str) -> None:
+        assert Anonymiser(self.key).text(f"open {name}: No such file") == f"open {name}: No such file"
+
+    @pytest.mark.parametrize("text", ["/vhosts/corp.example/ali", "https://corp.example/x", "/ssl/mx.corp.example.pem"])
+    def test_a_host_in_a_path_is_hidden(self, text: str) -> None:
+        assert "corp" not in Anonymiser(self.key).text(text)
+
     def test_a_long_text_takes_linear_time(self) -> None:
+        Anonymiser(self.key).text("/" + "a.db" * 200_000)
         Anonymiser(self.key).text("a" * 1_000_000)
         Anonymiser(self.key).text("a." * 500_000)
         Anonymiser(self.key).text("1.2." * 250_000)

@@ -8,12 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mailctl.cli.ask import ask_new_password
+from mailctl.cli.common import Session
+from mailctl.cli.probe import show_report
 from mailctl.cli.verbs import VERBS
 from mailctl.errors import ExitCode
+from mailctl.probe.result import Report, Result, skipped
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -72,6 +77,50 @@ def test_no_terminal_means_no_colour_and_always_means_colour(tmp_path: Path) -> 
     assert "\x1b[" not in run("plam", cwd=tmp_path).stderr
     assert "\x1b[" in run("--color", "always", "plan", "-f", "absent.yml", cwd=tmp_path).stderr
     assert "\x1b[" in run("--color", "always", "plan", "-f", "absent.yml", cwd=tmp_path, NO_COLOR="1").stderr
+
+
+def test_a_password_without_a_terminal_is_a_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mailctl", "probe", "--target", "localhost", "--login", "ali@example.org"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # no terminal at all
+        check=False,
+    )
+    assert done.returncode == ExitCode.USAGE
+    assert done.stderr == (
+        "mailctl: nobody is there to answer: Password of ali@example.org\n    hint: give it with --password-file\n"
+    )
+
+
+def test_two_passwords_that_differ_are_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(["one", "other", "same", "same"])
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda prompt: next(answers))
+    assert ask_new_password(Session(), "") == "same"
+    assert "mailctl: the two are not the same; once more" in capsys.readouterr().err
+
+
+def test_skipped_checks_that_lack_the_same_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def run_checks(announce: Callable[[Result], None]) -> Report:
+        results = (
+            skipped("a.one", "", "no password"),
+            skipped("a.two", "", "no password"),
+            skipped("b", "", "no port"),
+        )
+        for each in results:
+            announce(each)
+        return Report(results, 1.0)
+
+    show_report(Session(), run_checks)
+    assert capsys.readouterr().out.splitlines() == [
+        "skip  2 checks (-v names them): no password",
+        f"skip  {'b':<34} no port",
+        "3 skip in 1.0 s",
+    ]
 
 
 def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:

@@ -65,6 +65,21 @@ def test_answers_are_asked_for_and_asked_again(tmp_path: Path, require_tools: Ca
     assert list(spec.domains["example.net"].mailboxes) == ["zoe"]
 
 
+@pytest.mark.parametrize("options", [(), ("--no-input",)])
+def test_nobody_who_answers_is_told_the_option(tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = run("init", *options, cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert "nobody is there to answer: Full name of the server\n    hint: give it with --hostname" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_steps_are_named_with_the_spec(tmp_path: Path, require_tools: Callable[..., None]) -> None:
+    require_tools("doveadm")
+    done = run("init", "-y", "-f", "my.yml", "--hostname", "mx1.example.org", cwd=tmp_path)
+    verbs = [line.partition(" -f my.yml ")[0] for line in done.stdout.partition("next:\n")[2].splitlines()]
+    assert verbs == [f"  mailctl {verb}" for verb in ("validate", "lab up", "plan", "apply", "dns records")]
+
+
 def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mailctl.yml").write_text("mine\n")
     done = run("init", "-y", "--hostname", "mx1.example.org", cwd=tmp_path)
@@ -77,5 +92,6 @@ def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
 def test_a_wrong_option_is_a_usage_error(tmp_path: Path) -> None:
     done = run("init", "-y", "--hostname", "nodot", cwd=tmp_path)
     assert done.returncode == ExitCode.USAGE
+    assert "--hostname: " in done.stderr
     assert "fully qualified name" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -5,14 +5,21 @@ from __future__ import annotations
 import pytest
 
 from mailctl.errors import UnfitError
+from mailctl.maillog.probes import NETWORKS
 from mailctl.probe.arena import Family
-from mailctl.probe.clients import client_addresses, is_client
+from mailctl.probe.clients import CLIENT_NETWORKS, client_addresses, is_client
+from mailctl.probe.outside import USED
 from mailctl.spec.model import Spec
 
 
 def spec_trusting(*networks: str) -> Spec:
     server = {"hostname": "mx1.example.org", "trusted_networks": list(networks)}
     return Spec.model_validate({"version": "1", "server": server, "tls": {"self_signed": "true"}})
+
+
+def test_the_log_report_knows_the_networks_that_probes_come_from() -> None:
+    assert sorted(NETWORKS) == sorted(USED)
+    assert {str(network) for network in CLIENT_NETWORKS.values()} <= set(NETWORKS)
 
 
 @pytest.mark.parametrize("network", ["203.0.113.0/28", "2001:db8:5::/64", "192.0.2.7"])
