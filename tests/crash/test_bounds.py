@@ -85,8 +85,9 @@ def test_the_surroundings_change_nothing(
         folder.mkdir()
         words = (sys.executable, "-P", "-m", "mailctl", "-f", str(tmp_path / "old.yml"), "apply", "-y", "--root")
         odd = {key: value.format(evil=evil) for key, value in environment.items()}
+        place = evil if environment else tmp_path
         done = subprocess.run(
-            [*before, *words, str(folder)], env=PYTHON_ENVIRONMENT | odd, cwd=evil, capture_output=True, check=False
+            [*before, *words, str(folder)], env=PYTHON_ENVIRONMENT | odd, cwd=place, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stderr.decode()
         results.append(contents(folder / "etc"))
@@ -109,7 +110,8 @@ def test_a_closed_stream_stops_no_apply(closed: str, tmp_path: Path, require_too
         capture_output=True,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
     machine = Machine(tmp_path / "machine")
     machine.assert_tidy()
-    assert (tmp_path / "machine/etc/postfix/main.cf").exists(), done.stderr
+    assert (tmp_path / "machine/etc/postfix/main.cf").exists()
     assert (tmp_path / "machine/var/lib/mailctl/current").read_text() == "1\n"
