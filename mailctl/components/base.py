@@ -110,9 +110,5 @@ def nothing_missing(host: Host, tree: Tree) -> list[Problem]:
     return []
 
 
-def nothing_to_build(host: Host, spec: Spec, target: Target, tree: Tree) -> list[Problem]:
-    return []
-
-
 def nothing_to_verify(host: Host, spec: Spec, target: Target) -> list[Problem]:
     return []
