@@ -7,10 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from mailctl.apply.run import Order, apply_plan
-from mailctl.plan.make import make_plan
 from mailctl.spec.load import load_spec
-from mailctl.target import DEBIAN_12
 from tests.crash.files import Machine, Scene, make_scenes
 from tests.crash.order import Disk
 from tests.crash.sweep import copy, trace
@@ -22,19 +19,13 @@ def scenes(tmp_path_factory: pytest.TempPathFactory, require_tools: Callable[...
     folder = tmp_path_factory.mktemp("scenes")
     scenes = make_scenes(folder)
     confirmed, expired = (copy(scenes["change"].folder, folder / name) for name in ("confirmed", "expired"))
-    wait_for_confirmation(Machine(confirmed), folder / "new.yml", 3600)
-    wait_for_confirmation(Machine(expired), folder / "new.yml", 0)
+    Machine(confirmed).apply_waiting(load_spec(folder / "new.yml"), 3600)
+    Machine(expired).apply_waiting(load_spec(folder / "new.yml"), 0)
     return scenes | {
         "confirm": Scene(confirmed, ("confirm",), Machine.recover),
         "give up": Scene(confirmed, ("rollback", "-y"), Machine.recover),
         "recover": Scene(expired, ("recover",), Machine.recover),
     }
-
-
-def wait_for_confirmation(machine: Machine, spec_file: Path, seconds: float) -> None:
-    spec = load_spec(spec_file)
-    order = Order("ali", lambda message: None, confirm_within=seconds, allow_destroy=True)
-    apply_plan(machine.host, DEBIAN_12, spec, make_plan(spec, DEBIAN_12, machine.host), order)
 
 
 @pytest.mark.parametrize("name", ["first", "change", "rollback", "prune", "confirm", "give up", "recover"])
