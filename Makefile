@@ -26,8 +26,9 @@ long: install  ## What takes hours: 100,000 hostile values, every fault in the c
 	MAILCTL_APPLIES=1000 $(PYTEST) tests/crash/test_bounds.py
 	MAILCTL_PEERS=full $(PYTEST) tests/real/test_probe_peers.py
 
-crash: install  ## Kill, interrupt and fail apply and rollback at every system call that changes something; takes half an hour
+crash: install  ## Kill, interrupt and fail apply and rollback at every system call that changes something, and each program they start; takes an hour
 	TMPDIR=/dev/shm MAILCTL_CRASH_SWEEP=full $(PYTEST) -n 2 --dist load tests/crash
+	MAILCTL_CRASH_SWEEP=full $(PYTEST) -n 2 --dist load tests/real/test_apply_crash.py
 
 check: lint  ## Lint, types, layers, unit and golden tests, in under a minute
 	$(PYTEST) -q tests/unit tests/components

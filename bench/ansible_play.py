@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.arguments import runs_from
 from tests.hosts.fleet import Fleet, Outcome
 from tests.hosts.harness.images import Image
 from tests.hosts.harness.lab import Lab
@@ -100,7 +101,7 @@ class Run:
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if sys.argv[1:] else RUNS
+    runs = runs_from("bench.ansible_play", __doc__, RUNS)
     with tempfile.TemporaryDirectory(prefix="mailctl-bench.") as folder, Lab() as lab:
         fleet = Fleet(lab.boot(*HOSTS, image=Image.MAIL), Path(folder))
         lab.zone.mail_domain("example.org", "mx1.example.org", "mx2.example.org")

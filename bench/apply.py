@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import cgroup
+from bench.arguments import runs_from
 from bench.specs import HASH, write_spec
 from mailctl.host import LocalHost
 from mailctl.lab.lifecycle import bring_down, start_lab
@@ -49,9 +50,9 @@ class Bench:
 
 
 def main() -> None:
+    runs = runs_from("bench.apply", __doc__, RUNS)
     if os.geteuid() != 0:
         sys.exit("applies run in a lab, which needs root")
-    runs = int(sys.argv[1]) if sys.argv[1:] else RUNS
     found: dict[str, list[cgroup.Usage]] = {}
     with tempfile.TemporaryDirectory(prefix="mailctl-bench.") as folder:
         with serving(Path(folder), MAILBOXES) as bench:

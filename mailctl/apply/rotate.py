@@ -105,6 +105,8 @@ def rotate_all(
 def generate(host: Host, target: Target, spec: Spec, domain: str, now: datetime, selector: str, bits: int) -> KeyState:
     """Make a key that waits to be published, called `selector`, or after the year where that is empty.
 
+    The first is called as the spec says: the next apply signs with it.
+
     A key that waits already is the answer where no other name was asked for.
 
     Raises: as rotate does.
@@ -119,7 +121,7 @@ def generate(host: Host, target: Target, spec: Spec, domain: str, now: datetime,
                 f"{domain} has a new key already: {pending[0].key.selector}",
                 hint=f"publish its record and run `mailctl dkim rotate {domain}`",
             )
-        name = selector or (pending[0].key.selector if pending else keys.fresh_name())
+        name = selector or (pending[0].key.selector if pending else keys.fresh_name() if keys.states else dkim.selector)
         if not pending and name in {state.key.selector for state in keys.states}:
             raise UsageError(f"{domain} had a key called {name} before", hint="a selector is never used twice")
         keys.generate(name, bits or dkim.bits)

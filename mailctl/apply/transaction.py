@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from errno import EDQUOT, ENOSPC
+from errno import EAGAIN, EDQUOT, ENOMEM, ENOSPC
 
 from mailctl.apply.journal import Journal, Step
 from mailctl.apply.recover import Say, finish, undo
@@ -75,4 +75,6 @@ def _what_serves(host: Host, target: Target) -> str:
 def _storage_failure(error: OSError) -> MailctlError:
     where = f" {error.filename}" if error.filename else ""
     hint = "make room, then run it again" if error.errno in (ENOSPC, EDQUOT) else ""
-    return MailctlError(f"cannot write{where}: {error.strerror or error}", hint)
+    # Without memory or processes nothing can be started; no file is at fault.
+    what = "this machine is out of resources" if error.errno in (EAGAIN, ENOMEM) else f"cannot write{where}"
+    return MailctlError(f"{what}: {error.strerror or error}", hint)

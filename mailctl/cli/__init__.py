@@ -104,7 +104,8 @@ def _run(arguments: list[str], session: Session) -> int:
         raise
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        session.fail(MailctlError(f"{name}{error.strerror or error}"))
+        hint = "run it with sudo, or name a place you may use" if isinstance(error, PermissionError) else ""
+        session.fail(MailctlError(f"{name}{error.strerror or error}", hint))
         return ExitCode.FAILED
     except Exception as error:
         if session.verbose:

@@ -115,12 +115,12 @@ class Session:
             raise UsageError("nobody is there to answer", hint="add -y to go on without a question")
         return click.confirm(question, err=True)
 
-    def require_root(self, verb: str) -> None:
-        """Refuse early where the verb would write the live system as an ordinary user."""
+    def require_root(self, verb: str, *arguments: str) -> None:
+        """Refuse early where the verb would write the live system as an ordinary user; `arguments` are for the hint."""
         if self.root == Path("/") and os.geteuid() != 0:
             raise NeedsRootError(
                 f"{verb} changes the live system and needs root",
-                hint=f"run it with sudo, or try `mailctl {verb} --root DIR`",
+                hint=f"run it with sudo, or try `mailctl {' '.join((verb, *arguments))} --root DIR`",
             )
 
     def fail(self, error: MailctlError, suffix: str = "") -> None:

@@ -38,7 +38,8 @@ NAMESERVER = click.option("--nameserver", metavar="ADDRESS[@PORT]", help="Ask th
 @click.option("--bits", type=click.IntRange(2048, 4096), help="Its length [as the spec says].")
 @click.pass_obj
 def keygen(session: Session, domain: str, selector: str | None, bits: int | None) -> None:
-    """Make a new key for DOMAIN and print the record to publish. It does not sign yet: `mailctl dkim rotate` goes on.
+    """Make a new key for DOMAIN and print the record to publish. It does not sign yet: `mailctl dkim rotate` goes on,
+    an apply for the first one.
 
     A new key that waits already is shown again.
     """
@@ -46,14 +47,15 @@ def keygen(session: Session, domain: str, selector: str | None, bits: int | None
     from mailctl.cli.dkim_text import show_records
     from mailctl.spec.values.domains import parse_selector
 
-    session.require_root("dkim keygen")
+    session.require_root("dkim keygen", domain)
     try:
         name = parse_selector(selector) if selector else ""
     except ValueError as error:
         raise UsageError(str(error)) from error
     spec, target = trusted_spec(session), session.target()
     made = generate(session.host, target, spec, domain, now(), name, bits or 0)
-    session.say(f"Publish this record, then run `mailctl dkim rotate {domain}`:")
+    is_first = made.key.selector == signing_selector(spec, domain)
+    session.say(f"Publish this record, then run `mailctl {'apply' if is_first else f'dkim rotate {domain}'}`:")
     show_records(session, [made])
 
 
@@ -112,7 +114,7 @@ def rotate(session: Session, domain: str | None, auto: bool, nameserver: str | N
 
     if (domain is None) != auto:
         raise UsageError("name a domain, or add --auto for all of them")
-    session.require_root("dkim rotate")
+    session.require_root("dkim rotate", domain or "--auto")
     spec, target = trusted_spec(session), session.target()
     look = partial(find_sightings, make_resolver(nameserver, within=LONGEST_ROTATE))
     world = World(look, partial(selector_in_use, session.host, target))
@@ -164,6 +166,12 @@ def trusted_spec(session: Session) -> Spec:
     spec = session.load_spec()
     session.require_trusted(spec_files(spec))
     return spec
+
+
+def signing_selector(spec: Spec, domain: str) -> str:
+    """The selector an apply signs with, as long as none replaced it."""
+    dkim = spec.domains[domain].dkim
+    return dkim.selector if dkim else ""
 
 
 def now() -> datetime:

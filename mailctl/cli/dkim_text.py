@@ -65,7 +65,10 @@ def show_status(session: Session, spec: Spec, target: Target, now: datetime) -> 
     for domain, dkim in signed_domains(spec):
         states = read_states(session.host, target, domain)
         steps = next_steps(spec, domain, states, now)
-        lines += [domain, *(f"  {line}" for line in _state_lines(states, now) or [NO_KEY])]
+        lines += [
+            domain,
+            *(f"  {line}" for line in _state_lines(states, now, successor(states, dkim.selector)) or [NO_KEY]),
+        ]
         lines += [f"  next: {_ahead(step)}" for step in steps]
         domains[domain] = {
             "current": successor(states, dkim.selector),
@@ -96,14 +99,16 @@ def show_rotations(session: Session, rotations: Sequence[Rotation]) -> None:
     session.emit("\n".join(lines), {"domains": [_rotation(each) for each in rotations]})
 
 
-def _state_lines(states: Sequence[KeyState], now: datetime) -> list[str]:
+def _state_lines(states: Sequence[KeyState], now: datetime, current: str) -> list[str]:
     width = max((len(state.key.selector) for state in states), default=0)
     lines = []
     for state in states:
         age = (now - state.since).days
         by = f", by {state.replaced_by}" if state.stage is Stage.REPLACED else ""
         since = f"since {state.since:%Y-%m-%d} ({age} days){by}"
-        lines.append(f"{state.key.selector:<{width}}  {state.stage:<8}  {since}  {MEANINGS[state.stage]}")
+        waits = state.stage is Stage.PENDING and state.key.selector == current
+        meaning = f"{MEANINGS[state.stage]}; the next apply signs with it" if waits else MEANINGS[state.stage]
+        lines.append(f"{state.key.selector:<{width}}  {state.stage:<8}  {since}  {meaning}")
     return lines
 
 

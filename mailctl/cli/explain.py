@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def explain(session: Session, key: str) -> None:
     """Explain a KEY of the spec such as domains.mailboxes.quota; without one, list the keys at the top.
 
-    Names of your own (domains, mailboxes, relays) are left out of KEY.
+    KEY may be one that `validate` prints; names of your own (domains, mailboxes, relays) may be left out.
     """
     from mailctl.spec.explain import explain as explain_key
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from mailctl.cli.common import Session
 from mailctl.cli.log_input import UnreadableLogError, open_source
 from mailctl.cli.log_read import EVERY, Request, files_of
 from mailctl.maillog.source import blocks_of, only_named
-from mailctl.maillog.stamps import parse_stamp
+from mailctl.maillog.stamps import latest_stamp
 
 if TYPE_CHECKING:
     from mailctl.maillog.report import Report
@@ -67,20 +67,7 @@ def is_within(stamp: str, request: Request) -> bool:
     """Whether a line with that stamp lies in the period; what happens over several lines counts by the last."""
     if request.since is None and request.until is None:
         return True
-    moment = _moment(stamp, request)
+    moment = latest_stamp(stamp.encode(errors="replace"), datetime.now(UTC), request.zone)
     if moment is None:
         return True
     return (request.since is None or moment >= request.since) and (request.until is None or moment < request.until)
-
-
-def _moment(stamp: str, request: Request) -> datetime | None:
-    now = datetime.now(UTC)
-    for year in (now.year, now.year - 1):
-        found = parse_stamp(stamp.encode(), year, request.zone)
-        if found is None:
-            continue
-        moment = found if found.tzinfo else found.astimezone()
-        # A stamp without a year is of the latest one that does not put it into the future.
-        if moment <= now + timedelta(days=1):
-            return moment
-    return None

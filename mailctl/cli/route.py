@@ -33,7 +33,10 @@ def route(session: Session, address: str, sender: str, login: str, live: bool) -
     from mailctl.route.json import differences_as_json, journey_as_json
     from mailctl.route.text import render_differences, render_text
 
+    if not address:
+        raise UsageError("ADDRESS is empty", hint="give an address, or the name of a user of the machine")
     spec, target = session.load_spec(), session.target()
+    address = address.removeprefix("<").removesuffix(">")  # as logs write it
     mail = _mail(address if "@" in address else f"{address}@{spec.server.hostname}", sender, login)
     journey = trace(spec, target, RenderedServer(spec, target), mail)
     text, data = render_text(journey), journey_as_json(journey)
@@ -60,6 +63,6 @@ def _parsed(what: str, text: str) -> str:
     from mailctl.spec.values.addresses import parse_address
 
     try:
-        return parse_address(text)
+        return parse_address(text.removeprefix("<").removesuffix(">"))
     except ValueError as error:
         raise UsageError(f"{what}: {error}") from error

@@ -70,6 +70,7 @@ def next_steps(spec: Spec, domain: str, states: Sequence[KeyState], now: datetim
     if dkim is None or not states:
         return ()
     current = successor(states, dkim.selector)
+    is_waiting_for_apply = any(each.key.selector == current and each.stage is Stage.PENDING for each in states)
     states = settle(states, current, now)
     stages = {state.stage for state in states}
     steps = [Step(StepKind.SIGN, each.key.selector, each.made) for each in states if each.stage is Stage.PENDING]
@@ -79,7 +80,7 @@ def next_steps(spec: Spec, domain: str, states: Sequence[KeyState], now: datetim
         if each.stage is Stage.REPLACED and each.replaced
     ]
     steps += [Step(StepKind.DELETE, each.key.selector, each.retired) for each in states if each.stage is Stage.RETIRED]
-    if not stages & {Stage.PENDING, Stage.REPLACED}:
+    if not stages & {Stage.PENDING, Stage.REPLACED} and not is_waiting_for_apply:
         began = next((each.signs for each in states if each.key.selector == current), None)
         due = began + timedelta(seconds=dkim.rotate) if began and dkim.rotate else None
         steps.append(Step(StepKind.GENERATE, next_selector(states, current, now), due))

@@ -144,17 +144,10 @@ class LocalFiles:
     @contextmanager
     def lock(self, path: PurePosixPath) -> Iterator[None]:
         descriptor = os.open(self.path(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not self._names(path, descriptor):
-                raise BlockingIOError  # whoever held it removed it as we waited
+        with _closing(descriptor):
+            if not (_locked(descriptor) and self._names(path, descriptor)):  # whoever held it may have removed it
+                raise BusyError("another mailctl is writing to this host", hint=f"wait for it to end; it holds {path}")
             yield
-        except BlockingIOError as error:
-            raise BusyError(
-                "another mailctl is writing to this host", hint=f"wait for it to end; it holds {path}"
-            ) from error
-        finally:
-            os.close(descriptor)
 
     def _names(self, path: PurePosixPath, descriptor: int) -> bool:
         """Whether `path` is still the file that is open."""
@@ -164,6 +157,14 @@ class LocalFiles:
     def _own(self, real: Path | int, owner: str, group: str) -> None:
         if self.sets_owners():
             os.chown(real, _user_id(owner), _group_id(group))
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

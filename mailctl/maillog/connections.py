@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mailctl.maillog.stamps import parse_stamp
+from mailctl.maillog.stamps import LEAP_YEAR, parse_stamp
 
-LEAP_YEAR = 2000
-"""Stands for the year that a stamp does not name: only the time between two of them matters."""
 MOST_CLIENTS = 50_000
 
 _SESSION = re.compile(
@@ -48,7 +46,7 @@ def measure_stays(blocks: Iterable[bytes], is_wanted: Callable[[str], bool]) -> 
     stays = Stays()
     for block in blocks:
         for stamp, host, process, connect, client in _SESSION.findall(block):
-            moment = parse_stamp(stamp, LEAP_YEAR)
+            moment = parse_stamp(stamp, LEAP_YEAR)  # any year: only the time between two of them matters
             if moment is None:
                 continue
             if connect:

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ class State:
 
     def resume(self, counting: Counting) -> None:
         """Go on in `counting` with what the run before knew."""
-        counting.years, counting.queues = self.years, self.queues
+        # Between two runs years may pass without a line: an old February 29 tells nothing of the lines to come.
+        counting.years, counting.queues = replace(self.years, leap_passed=None), self.queues
 
     def keep(self, counting: Counting) -> None:
         self.years, self.queues = counting.years, counting.queues

@@ -80,8 +80,11 @@ def _domains(addresses: Sizes, domains: Sizes) -> Rows:
 
 
 def _hours(tally: Tally, base: int) -> tuple[Hour, ...]:
-    named = ((name_of_hour(hour, base), counts) for hour, counts in tally.hours.items())
-    return tuple(Hour(name, *counts) for name, counts in sorted(named))
+    sums: dict[str, list[int]] = {}
+    for hour, counts in tally.hours.items():
+        name = name_of_hour(hour, base)  # the same for both forms of a stamp
+        sums[name] = [one + two for one, two in zip(sums.get(name, [0] * len(counts)), counts, strict=True)]
+    return tuple(Hour(name, *counts) for name, counts in sorted(sums.items()))
 
 
 def _delay(counts: Mapping[bytes, int]) -> Delay:

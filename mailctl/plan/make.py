@@ -48,7 +48,7 @@ def make_plan(spec: Spec, target: Target, host: Host) -> Plan:
 
     used, unused = registry.daemons(spec, target), registry.unused_daemons(spec, target)
     problems = (*_missing_programs(spec, host), *needless_services(host, unused))
-    wanted = _Wanted(tree, inventory, lambda path: spec.origin(*path), problems)
+    wanted = _Wanted(tree, inventory, spec.origins.find, problems)
     return replace(
         _compare(host, target, stored, wanted), inputs=Inputs.of(spec, target, _programs(spec), used, unused)
     )

@@ -71,8 +71,8 @@ def _tls(spec: Spec) -> Iterator[Entry]:
 
 
 def _logins(spec: Spec, salt: bytes) -> Iterator[Entry]:
-    deliver_to = {row.address: row.targets for row in derive.alias_rows(spec) if _is_login_row(row)}
     for domain, record in spec.domains.items():
+        deliver_to = {row.address: row.targets for row in derive.login_rows(spec, domain)}
         for name, mailbox in record.mailboxes.items():
             address = f"{name}@{domain}"
             facts: Facts = {}

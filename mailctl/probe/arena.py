@@ -169,7 +169,7 @@ def expect(reply: Reply, code: int) -> Reply:
     """The reply itself, where it has this code.
 
     Raises:
-        DialogueError: it has.
+        DialogueError: it has another.
     """
     if reply.code != code:
         raise DialogueError(f"expected {code}, got {str(reply)!r}")

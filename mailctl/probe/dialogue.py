@@ -128,11 +128,6 @@ class Dialogue:
         """For one exchange that is made by hand, as long as one answer may take; nothing may be unread."""
         return Connection(self._socket, time.monotonic() + self._patience.left())
 
-    @property
-    def own_address(self) -> str:
-        address: str = self._socket.getsockname()[0]
-        return address
-
     def send(self, data: bytes, shown_as: str = "") -> None:
         """Send `data` as it is, in one segment; the transcript shows `shown_as` in its place where that is given."""
         line = data.removesuffix(CRLF)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
 
-from mailctl.errors import MailctlError, NeedsRootError, UnfitError
+from mailctl.errors import BusyError, MailctlError, NeedsRootError, UnfitError
 from mailctl.host import BackgroundProcess, LocalHost
 from mailctl.sandbox.launch import DIE_WITH_PARENT
 from mailctl.sandbox.namespaces import call_in_network_of
@@ -26,21 +26,47 @@ SERVER_IPV6, OUTSIDE_IPV6 = "2001:db8:1000::1", "2001:db8:1000::2"
 CLIENTS = ("198.19.0.0/16", "2001:db8:1000::/36")
 USED = (*CLIENTS, "198.51.100.0/30")
 START_TIMEOUT = 5.0  # seconds
+LONGEST_PROBE = 60.0
+LOCK = PurePosixPath("/run/mailctl-probe.lock")
 
 
 @contextmanager
 def outside_of(host: LocalHost) -> Iterator[int]:
     """The id of a process whose network namespace is the outside, for `call_in_network_of`.
 
+    One at a time: whoever comes second, an apply beside a probe of monitoring, waits.
+
     Raises:
         NeedsRootError: namespaces need root.
         UnfitError: this machine uses the addresses itself.
+        BusyError: another probe does not end.
         MailctlError: the kernel refuses.
     """
     if not host.is_root():
         raise NeedsRootError(
             "a probe from an outside address needs root", hint="run it with sudo, or from elsewhere with --target HOST"
         )
+    with _alone(host), _outside(host) as pid:
+        yield pid
+
+
+@contextmanager
+def _alone(host: LocalHost) -> Iterator[None]:
+    until = time.monotonic() + LONGEST_PROBE
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(host.lock(LOCK))
+                break
+            except BusyError as error:
+                if time.monotonic() > until:
+                    raise BusyError("another probe is at work", hint=f"wait for it to end; it holds {LOCK}") from error
+                time.sleep(0.1)
+        yield
+
+
+@contextmanager
+def _outside(host: LocalHost) -> Iterator[int]:
     _require_free(host)
     with Path(os.devnull).open("wb") as nowhere:
         holder = host.spawn([*DIE_WITH_PARENT, "unshare", "--net", "sleep", "infinity"], stderr=nowhere.fileno())
@@ -61,9 +87,8 @@ def _require_free(host: LocalHost) -> None:
 
 
 def _wait_for_namespace(holder: BackgroundProcess) -> None:
-    own = Path("/proc/self/ns/net").stat().st_ino
     until = time.monotonic() + START_TIMEOUT
-    while Path(f"/proc/{holder.pid}/ns/net").stat().st_ino == own:
+    while not _is_apart(holder.pid):
         if holder.poll() is not None:
             raise MailctlError(
                 "this machine gives no network namespace", hint="a container needs the right to make one"
@@ -71,6 +96,14 @@ def _wait_for_namespace(holder: BackgroundProcess) -> None:
         if time.monotonic() > until:
             raise MailctlError("the network namespace of the probe did not start")
         time.sleep(0.005)
+
+
+def _is_apart(pid: int) -> bool:
+    """Whether the process has a network namespace of its own; one that has ended has none."""
+    try:
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino != Path("/proc/self/ns/net").stat().st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _connect(host: LocalHost, pid: int) -> None:

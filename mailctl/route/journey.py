@@ -102,6 +102,10 @@ class _Walk:
         self._step(StepKind.CLASS, address, _class_words(kind, domain), self.places.domain(domain))
         if kind is AddressClass.LOCAL and self._expand_local(address):
             return
+        if kind is AddressClass.LOCAL:
+            # local_recipient_maps asks the machine for its users, postconf(5); no configuration lists them.
+            user = untagged(self.server, address)[0].rpartition("@")[0]
+            self._step(StepKind.CONDITION, address, f"provided that the machine has the user {user}; else 550")
         if not is_listed(self.server, address):
             self._step(
                 StepKind.BOUNCE, address, "bounces: there is no such mailbox or alias", self.places.domain(domain)

@@ -82,7 +82,11 @@ class MailServers:
     async def _accept(self, listener: socket.socket, port: int) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(listener)
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:  # accept(2): the client is gone already, or descriptors are short for a moment
+                await asyncio.sleep(0.05)
+                continue
             self._start(self._take(connection, port))
 
     async def _take(self, connection: socket.socket, port: int) -> None:

@@ -17,15 +17,18 @@ EXPANSION_LIMIT = "virtual_alias_expansion_limit"
 RECURSION_LIMIT = "virtual_alias_recursion_limit"
 DEFAULT_LIMIT = 1000
 
+Edges = Mapping[str, tuple[str, ...]]  # which nodes each becomes
+
 
 def alias_loops(spec: Spec) -> Iterator[Problem]:
     """Aliases that never end, and those that end later than Postfix follows them (4.6.0, alias expansion error)."""
     if not hosts_mail(spec):
         return
     graph = _AliasGraph.of(spec)
+    edges = {node: graph.following(row) for node, row in graph.nodes.items()}
     finished: dict[str, None] = {}
     has_loops = False
-    for cycle in graph.cycles(finished):
+    for cycle in _cycles(edges, finished):
         has_loops = True
         if len(cycle) == 1 and cycle[0].startswith("@"):
             continue  # a catch-all that catches its own target: missing_catch_all_targets says so
@@ -34,25 +37,53 @@ def alias_loops(spec: Spec) -> Iterator[Problem]:
         message = f"{names[0]!r} is an alias of itself" if len(cycle) == 1 else f"alias loop: {' -> '.join(names)}"
         yield Problem(spec.origin(*path), dotted(path), message, "end it at a mailbox or an address of another server")
     if not has_loops:
-        yield from _beyond_limits(spec, graph, finished)
+        yield from _beyond_limits(spec, graph.nodes, edges, finished)
 
 
-def _beyond_limits(spec: Spec, graph: _AliasGraph, targets_first: Iterable[str]) -> Iterator[Problem]:
+def _cycles(edges: Edges, done: dict[str, None]) -> Iterator[tuple[str, ...]]:
+    """Each loop once, found by a walk in depth that keeps its own stack.
+
+    Args:
+        done: takes the nodes as they are finished; without loops the targets of each stand before it.
+    """
+    for start in edges:
+        trail: dict[str, Iterator[str]] = {}
+        waiting = [] if start in done else [start]
+        while waiting:
+            node = waiting[-1]
+            following = trail.setdefault(node, iter(edges[node]))
+            target = next(following, None)
+            if target is None:
+                waiting.pop()
+                del trail[node]
+                done[node] = None
+            elif target in trail:
+                yield tuple(waiting[waiting.index(target) :])
+            elif target not in done:
+                waiting.append(target)
+
+
+def _beyond_limits(
+    spec: Spec, rows: Mapping[str, AliasRow], edges: Edges, targets_first: Iterable[str]
+) -> Iterator[Problem]:
     """Aliases that Postfix gives up on although each of their targets is fine."""
     most, deepest = (_limit(spec, parameter) for parameter in (EXPANSION_LIMIT, RECURSION_LIMIT))
     sizes: dict[str, tuple[int, int]] = {}
     for node in targets_first:
-        below = [sizes.get(graph.node_of(target) or "", (1, 0)) for target in graph.nodes[node].targets]
-        size, depth = sum(each for each, _ in below), 1 + max((each for _, each in below), default=0)
+        size, depth = len(rows[node].targets), 1
+        below = [sizes[target] for target in edges[node]]
+        if below:
+            size += sum(each - 1 for each, _ in below)
+            depth += max(level for _, level in below)
         sizes[node] = min(size, most + 1), min(depth, deepest)
         if any(each > most or level >= deepest for each, level in below):
             continue
         if size > most:
             message = f"becomes {size} addresses; Postfix follows {most} and refuses the mail (4.6.0)"
-            yield _beyond(spec, graph.nodes[node].path, message, EXPANSION_LIMIT)
+            yield _beyond(spec, rows[node].path, message, EXPANSION_LIMIT)
         elif depth >= deepest:
             message = f"leads through {depth} aliases one after another; Postfix follows fewer than {deepest}"
-            yield _beyond(spec, graph.nodes[node].path, message, RECURSION_LIMIT)
+            yield _beyond(spec, rows[node].path, message, RECURSION_LIMIT)
 
 
 def _limit(spec: Spec, parameter: str) -> int:
@@ -87,33 +118,11 @@ class _AliasGraph:
                 nodes[address] = AliasRow(address, (target,), ("local_aliases", name))
         return cls(spec, nodes, {domain: tuple(found) for domain, found in patterns.items()})
 
-    def cycles(self, done: dict[str, None]) -> Iterator[tuple[str, ...]]:
-        """Each loop once, found by a walk in depth that keeps its own stack.
+    def following(self, row: AliasRow) -> tuple[str, ...]:
+        """The nodes that the targets of `row` are looked up as."""
+        return tuple([node for target in row.targets if (node := self._node_of(target)) is not None])
 
-        Args:
-            done: takes the nodes as they are finished; without loops the targets of each stand before it.
-        """
-        for start in self.nodes:
-            trail: dict[str, Iterator[str]] = {}
-            waiting = [] if start in done else [start]
-            while waiting:
-                node = waiting[-1]
-                following = trail.setdefault(node, iter(self.nodes[node].targets))
-                target = self._next(following)
-                if target is None:
-                    waiting.pop()
-                    del trail[node]
-                    done[node] = None
-                elif target in trail:
-                    yield tuple(waiting[waiting.index(target) :])
-                elif target not in done:
-                    waiting.append(target)
-
-    def _next(self, targets: Iterator[str]) -> str | None:
-        """The next of `targets` that becomes something else again."""
-        return next((node for each in targets if (node := self.node_of(each)) is not None), None)
-
-    def node_of(self, address: str) -> str | None:
+    def _node_of(self, address: str) -> str | None:
         """What an address is looked up as; None where it becomes nothing else."""
         localpart, _, domain = address.rpartition("@")
         record = self.spec.domains.get(domain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from mailctl.spec.values.amounts import format_size
 
 Schema = Mapping[str, Any]
 
+_NUMBER = re.compile(r"\[\d+\]")
 PRESET_KEY = "relays.preset"
 
 
@@ -42,14 +44,14 @@ def json_schema() -> dict[str, Any]:
 
 
 def explain(key: str) -> Explanation:
-    """The explanation of a dotted key such as `domains.mailboxes.quota`; names of your own are left out.
+    """The explanation of a dotted key such as `domains.mailboxes.quota`; names of your own may be left out.
 
     The empty key is the top of the spec.
 
     Raises:
         UsageError: no such key.
     """
-    schema, is_required = _find(key)
+    key, schema, is_required = _find(key)
     plain = _plain(schema)
     return Explanation(
         key=key,
@@ -85,27 +87,55 @@ def keys_below(schema: Schema) -> Mapping[str, Schema]:
     return {}
 
 
-def _find(key: str) -> tuple[Schema, bool]:
+def only_choice(schema: Schema) -> str:
+    """The one value there is to write; empty where there are several."""
+    choices = set(map(str, _plain(schema).get("enum", ())))
+    return choices.pop() if len(choices) == 1 else ""
+
+
+def _find(key: str) -> tuple[str, Schema, bool]:
     schema: Schema = json_schema()
     is_required = False
     known: list[str] = []
-    for part in key.split(".") if key else ():
+    parts = _NUMBER.sub("", key).split(".") if key else []
+    if parts[:1] == ["hosts"]:
+        parts = parts[2:] or parts  # what a host may override are keys of the spec
+    while parts:
         below = keys_below(schema)
-        if part not in below:
-            hint = did_you_mean(part, below) or _guess(key)
+        if parts[0] in below:
+            is_required = parts[0] in _holder(schema).get("required", ())
+            known.append(parts[0])
+            schema = below[parts.pop(0)]
+        elif (rest := _after_own_name(schema, parts)) is not None:
+            parts = rest
+        else:
+            hint = _tail(key) or did_you_mean(parts[0], below) or did_you_mean(key, _all_keys(json_schema(), ""))
             raise UsageError(
                 f"the spec has no key {key!r}", hint=hint or f"known here: {', '.join(below) or 'nothing'}"
             )
-        is_required = part in _holder(schema).get("required", ())
-        schema = below[part]
-        known.append(part)
-    return schema, is_required
+    return ".".join(known), schema, is_required
 
 
-def _guess(key: str) -> str:
-    return did_you_mean(key, _all_keys(json_schema(), "")) or next(
-        (f"did you mean {each!r}?" for each in _all_keys(json_schema(), "") if each.endswith(f".{key}")), ""
-    )
+def _after_own_name(schema: Schema, parts: list[str]) -> list[str] | None:
+    """What follows a name of the user's own, as messages write it: a domain has dots, `*` stands for any.
+
+    None where it could as well be a misspelt key.
+    """
+    if not any(isinstance(form.get("additionalProperties"), Mapping) for form in _forms(schema)):
+        return None
+    below = keys_below(schema)
+    if not below:
+        return []
+    if did_you_mean(parts[0], below):
+        return None
+    following = next((parts[number:] for number in range(1, len(parts)) if parts[number] in below), None)
+    is_name = len(parts) > 1 or parts[0] == "*"
+    return [] if following is None and is_name else following
+
+
+def _tail(key: str) -> str:
+    """The hint for a key that lacks only what stands before it."""
+    return next((f"did you mean {each!r}?" for each in _all_keys(json_schema(), "") if each.endswith(f".{key}")), "")
 
 
 def _all_keys(schema: Schema, prefix: str) -> Iterator[str]:

@@ -20,8 +20,11 @@ _LONG_QUOTE = re.compile(rf"(['\"])({_QUOTED}{{150}}){_QUOTED}{{{LONGEST_QUOTE -
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The hint for a misspelt word; empty where nothing is close."""
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=1) if len(names) <= MOST_NAMES else []
-    return f"did you mean {close[0]!r}?" if close else ""
+    if len(names) > MOST_NAMES:
+        return ""
+    by_small_letters = {name.lower(): name for name in reversed(names)}
+    close = difflib.get_close_matches(word.lower(), by_small_letters, n=1)
+    return f"did you mean {by_small_letters[close[0]]!r}?" if close else ""
 
 
 def shortened(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mailctl.errors import Problem
-from mailctl.spec.explain import keys_below, meaning, schema_at
+from mailctl.spec.explain import keys_below, meaning, only_choice, schema_at
 from mailctl.spec.hints import did_you_mean, dotted
 from mailctl.spec.places import FilePlaces
 from mailctl.spec.secrets import FORMS
@@ -60,6 +60,8 @@ def _problem(
 def _missing(path: SpecPath, places: FilePlaces) -> Problem:
     schema = schema_at(path)
     hint = _lower(meaning(schema)) if schema else ""
+    if schema and (only := only_choice(schema)):
+        hint = f"write `{path[-1]}: {only}`"
     return Problem(places.find(path), dotted(path[:-1]), f"missing key {str(path[-1])!r}", hint)
 
 
@@ -74,13 +76,14 @@ def _unknown(path: SpecPath, places: FilePlaces) -> Problem:
 
 def _words(kind: str, text: str, context: Mapping[str, Any], path: SpecPath, value: Any) -> tuple[str, str]:
     if kind == "value_error":
-        return str(context["error"]), ""
+        return str(context["error"]), _hint_for_host(path, value)
     if kind in ("enum", "literal_error"):
         choices = _CHOICE.findall(str(context["expected"]))
+        if len(choices) == 1:
+            found = f"{value!r} is not {choices[0]}" if isinstance(value, str) else f"found {_found(value)}"
+            return found, f"write `{path[-1]}: {choices[0]}`"
         if not isinstance(value, str):
             return f"expected one of {', '.join(choices)}, found {_found(value)}", ""
-        if len(choices) == 1:
-            return f"{value!r} is not {choices[0]}", ""
         return f"{value!r} is not one of {', '.join(choices)}", did_you_mean(value, choices)
     if kind in _WANTS_MAPPING:
         return f"expected a mapping, found {_found(value)}", _hint_for_mapping(path, value)
@@ -100,6 +103,14 @@ def _hint_for_mapping(path: SpecPath, value: Any) -> str:
         return "write {} for an empty one, or remove the key"
     known = keys_below(schema_at(path) or {})
     return f"keys it may hold: {', '.join(known)}" if known else ""
+
+
+def _hint_for_host(path: SpecPath, value: Any) -> str:
+    """How to write a host where a name may stand too."""
+    if not isinstance(value, str) or not {"host", "port"} <= keys_below(schema_at(path) or {}).keys():
+        return ""
+    host, _, port = value.partition(":")
+    return f"for a host write {{host: {host}, port: {port or 25}}}" if "." in host else ""
 
 
 def _limit(number: int, path: SpecPath) -> str:

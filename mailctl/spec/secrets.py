@@ -19,6 +19,11 @@ from mailctl.spec.value_types import ReadBy
 from mailctl.spec.values.secret import VARIABLE, Secret
 
 FORMS = ("hash", "file", "env")
+MEANINGS = {
+    "hash": "The hash itself, as `mailctl hash` prints it.",
+    "file": "A file with the secret on its one line; relative to the file that names it.",
+    "env": "The name of an environment variable with the secret.",
+}
 # Schemes of `doveadm pw -l` on Dovecot 2.3 that are not plain text in disguise.
 HASH = re.compile(
     r"\{(?:ARGON2ID|ARGON2I|BLF-CRYPT|SHA512-CRYPT|SHA256-CRYPT|PBKDF2)(?:\.[A-Z0-9]+)?\}[A-Za-z0-9$./,=+\-]{20,512}"
@@ -108,7 +113,7 @@ def _reader(read: Callable[[Any], Secret], *kinds: str) -> ReadBy:
     schema = {
         "type": "object",
         "title": "secret",
-        "properties": {kind: {"type": "string"} for kind in kinds},
+        "properties": {kind: {"type": "string", "description": MEANINGS[kind]} for kind in kinds},
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,

@@ -36,6 +36,10 @@ def _cell(line: int, index: int) -> Place:
     return line * _MOST_CELLS + min(index, _MOST_CELLS - 1)
 
 
+# What csv says, in words of somebody who looks at the line.
+MEANT = {"unexpected end of data": "the quote that opens here is never closed"}
+
+
 class TableFile(SourceFile):
     """A CSV file of the spec."""
 
@@ -101,7 +105,8 @@ class Table:
                     yield line, cells
                 line = reader.line_num
         except csv.Error as error:
-            self._report(line, 0, f"not valid CSV: {error}")
+            words = MEANT.get(str(error), str(error))
+            self._report(line, 0, f"not valid CSV: {words}")
 
     def _check_header(self) -> None:
         for index, name in enumerate(self.columns):

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mailctl.apply.generation import KEPT_GENERATIONS
+from mailctl.apply.guard import keep_watch
 from mailctl.apply.journal import read_unfinished
-from mailctl.apply.recover import recover
+from mailctl.apply.recover import confirm, recover
 from mailctl.apply.run import Order, apply_plan, apply_rollback
 from mailctl.host import LocalHost
 from mailctl.plan.make import make_plan, make_rollback_plan
@@ -69,6 +70,22 @@ class Machine:
 
     def recover(self) -> None:
         recover(self.host, DEBIAN_12, _silent)
+
+    def apply_waiting(self, spec: Spec, seconds: float) -> float:
+        """An apply that waits that long for its confirmation; when that ends."""
+        order = Order("ali", _silent, allow_destroy=True, confirm_within=seconds)
+        apply_plan(self.host, DEBIAN_12, spec, make_plan(spec, DEBIAN_12, self.host), order)
+        journal = read_unfinished(self.host, DEBIAN_12)
+        assert journal is not None
+        assert journal.deadline is not None
+        return journal.deadline
+
+    def confirm(self) -> int:
+        return confirm(self.host, DEBIAN_12, _silent)
+
+    def watch(self, deadline: float) -> None:
+        """What the guard does, where it need not be armed."""
+        keep_watch(self.host, DEBIAN_12, deadline, _silent)
 
     def etc(self) -> dict[str, tuple[bytes, int]]:
         return contents(self.folder / "etc")

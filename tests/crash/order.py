@@ -1,13 +1,13 @@
 """The order of system calls that power loss asks for: what a rename makes visible is on disk before it and after it.
 
-Reads a trace of `strace -y`. A file is safe once fsync(2) follows its last write; a name in a directory once
-fsync of the directory follows the call that made or took it.
+Reads a trace of `strace -y`, of one process or with `-f` of those it starts too. A file is safe once fsync(2) follows
+its last write; a name in a directory once fsync of the directory follows the call that made or took it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -16,6 +16,9 @@ from tests.crash.sweep import CALL
 PATH = re.compile(r'"([^"]*)"')
 OPEN_FILE = re.compile(r"^\d+<([^>]*)>")
 RESULT_FILE = re.compile(r"<([^>]*)>")
+BEGUN = re.compile(r"(\d+) +(.*) <unfinished \.\.\.>$")
+RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)")
+WRITES = ("write", "writev", "pwrite64", "fchmod", "fchown", "ftruncate")
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Disk:
 
     def play(self, trace: str) -> None:
         """Follow a whole trace; calls that failed change nothing."""
-        for line in trace.splitlines():
+        for line in _whole_calls(trace):
             match = CALL.match(line)
             if match and not match["result"].startswith("-1"):
                 self._call(match["name"], match["arguments"], match["result"])
@@ -44,13 +47,13 @@ class Disk:
     def _call(self, name: str, arguments: str, result: str) -> None:
         opened = OPEN_FILE.match(arguments)
         named = [PurePosixPath(each) for each in PATH.findall(arguments)]
-        if name in ("write", "fchmod", "fchown", "ftruncate") and opened:
+        if name in WRITES and opened:
             self._touch(self.files, [PurePosixPath(opened[1])])
         elif name == "openat" and "O_CREAT" in arguments:
             found = RESULT_FILE.search(result)
             if found:
                 self._make(PurePosixPath(found[1]))
-        elif name == "fsync" and opened:
+        elif name in ("fsync", "fdatasync") and opened:
             self.files.discard(PurePosixPath(opened[1]))
             self.directories.discard(PurePosixPath(opened[1]))
             self.replaced_in.discard(PurePosixPath(opened[1]))
@@ -66,6 +69,12 @@ class Disk:
 
     def _rename(self, source: PurePosixPath, destination: PurePosixPath) -> None:
         self.renames += 1
+        if _is_nameless(source.parent):
+            # The program that built a table need not see to its safety: nobody reads it before the folder has its name.
+            self._touch(self.files, [destination] if source in self.files else [])
+            self._forget(source)
+            self._touch(self.directories, [source.parent])
+            return
         for path in self.lost_below(source):
             self.faults.append(f"{source} was renamed while {path} was not on disk")
         journal = self.root / "var/lib/mailctl/journal"
@@ -87,3 +96,20 @@ class Disk:
     def _forget(self, gone: PurePosixPath) -> None:
         for kind in (self.files, self.directories, self.known):
             kind.difference_update({path for path in kind if path.is_relative_to(gone)})
+
+
+def _is_nameless(folder: PurePosixPath) -> bool:
+    """Whether this is a folder in the making, which gets the name by which it is known when it is whole."""
+    return folder.name.startswith(".new-")
+
+
+def _whole_calls(trace: str) -> Iterator[str]:
+    """The lines of `trace`, where a call during which another process got its turn is one line again."""
+    begun: dict[str, str] = {}
+    for line in trace.splitlines():
+        if match := BEGUN.match(line):
+            begun[match[1]] = match[2]
+        elif match := RESUMED.match(line):
+            yield f"{begun.pop(match[1], '')}{match[2]}"
+        else:
+            yield line

@@ -136,6 +136,20 @@ def test_a_key_that_waits_is_shown_again(machine: Machine) -> None:
     assert "mailctl dkim rotate example.org" in done.stderr
 
 
+def test_the_first_key_is_the_one_an_apply_signs_with(machine: Machine, tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "mailctl", "--root", tmp_path, "-f", machine.spec_file, "dkim"]
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *words], capture_output=True, text=True, timeout=120, check=True)
+
+    done = run("keygen", "example.org")
+    assert "Publish this record, then run `mailctl apply`" in done.stderr
+    assert done.stdout.startswith("; s2026a: pending")
+    status = run("status").stdout
+    assert "waits for its record to be published; the next apply signs with it" in status
+    assert "make a new key" not in status
+
+
 def test_before_the_first_apply_there_is_no_key_to_rotate(machine: Machine, tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "mailctl", "--root", tmp_path, "-f", machine.spec_file, "dkim"]
 

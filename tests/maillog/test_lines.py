@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,16 @@ from hypothesis import strategies as st
 from recorded_logs import RUNS, recorded_lines
 
 from mailctl.maillog import count, parse_line, queue, read, summarise
+from mailctl.maillog.connections import measure_stays
 from mailctl.maillog.events import Unparsed
+from mailctl.maillog.formats import Format, Style, jsonl, nagios, prom, render
+from mailctl.maillog.formats.hours import COUNTED
 from mailctl.maillog.report import Report
+from mailctl.maillog.source import blocks_of
+from mailctl.maillog.trace import Trace
+from mailctl.maillog.trace import text as trace_text
+from mailctl.maillog.trace.lines import message_steps
+from mailctl.maillog.trace.lives import follow_lives
 from mailctl.maillog.trace.steps import step_of
 
 STAMP = "2026-03-01T06:00:00.000001+00:00 mx1 "
@@ -176,14 +185,57 @@ def damaged_lines(draw: st.DrawFn) -> bytes:
     return line[:start] + draw(pieces) + line[end:]
 
 
+MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "Nov", "Dec")
+years = st.sampled_from((0, 1, 1899, 1900, 1969, 2000, 2024, 2026, 2100, 8999, 9000, 9999)) | st.integers(0, 9999)
+days = st.sampled_from((0, 1, 28, 29, 30, 31, 32))
+clocks = st.sampled_from(("00:00:00", "23:59:60", "23:59:61", "24:00:00", "06:60:00", "06:00:00"))
+offsets = st.sampled_from(("", "Z", "+00:00", ".999999999+23:59", "-99:99", "+0200"))
+any_stamps = st.builds("{:04}-{:02}-{:02}T{}{}".format, years, st.integers(0, 13), days, clocks, offsets) | st.builds(
+    "{} {:2} {}".format, st.sampled_from(MONTH_NAMES), days, clocks
+)
+
+
+@st.composite
+def misdated_lines(draw: st.DrawFn) -> bytes:
+    _, host, rest = draw(st.sampled_from(REAL)).rstrip(b"\n").partition(b" mx1 ")
+    return draw(any_stamps).encode() + host + rest
+
+
+any_lines = st.lists(damaged_lines() | misdated_lines() | st.binary(max_size=200), max_size=30)
+MOMENTS = (None, datetime(1900, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, 6, tzinfo=UTC))
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.lists(damaged_lines() | st.binary(max_size=200), max_size=30))
-def test_no_line_raises(lines: list[bytes]) -> None:
-    report = summarise(lines)
-    assert isinstance(report, Report)
+@given(any_lines, st.sampled_from(MOMENTS), st.sampled_from(MOMENTS))
+def test_no_line_raises(lines: list[bytes], since: datetime | None, until: datetime | None) -> None:
+    report = summarise(lines, since=since, until=until)
     assert report.lines.total == report.lines.parsed + report.lines.unparsed
     assert len(list(map(parse_line, lines))) == len(lines)
     list(read(lines))
+    measure_stays(blocks_of(lines), lambda stamp: True)
+    show(report)
+    lives = tuple(follow_lives(message_steps(blocks_of(lines))))
+    list(jsonl.render(lives))
+    trace_text.render(Trace("", lives), width=100)
+
+
+def show(report: Report) -> None:
+    """In every format."""
+    for format_ in set(Format) - {Format.JSONL, Format.PROM, Format.NAGIOS}:
+        render(report, format_, Style())
+    prom.render(prom.grown({}, report), report)
+    nagios.render(report, {}, {})
+
+
+@settings(max_examples=300, deadline=None)
+@given(any_lines)
+def test_hours_are_of_the_calendar_and_hold_what_the_totals_hold(lines: list[bytes]) -> None:
+    report = summarise(lines)
+    names = [hour.hour for hour in report.by_hour]
+    assert names == sorted(set(names))
+    assert [datetime.fromisoformat(name).isoformat(timespec="hours") for name in names] == names
+    for field in COUNTED:
+        assert sum(getattr(hour, field) for hour in report.by_hour) == getattr(report.totals, field)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,14 @@ import os
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailctl.maillog import LogError, follow, parse_line, summarise, summarise_new
+from mailctl.maillog import LogError, follow, parse_line, pieces, summarise, summarise_new
 from mailctl.maillog.events import Connected
+from mailctl.maillog.formats import Format, Style, render
+from mailctl.maillog.stamps import latest_stamp
 
 CONNECT = "mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]"
 
@@ -49,6 +52,38 @@ def test_the_year_comes_from_when_the_file_was_written(tmp_path: Path) -> None:
     ]
 
 
+LEAP_DAYS = ["Feb 28 06:00:00", "Feb 29 06:00:00", "Mar  1 06:00:00"]
+
+
+def test_february_29_is_of_a_year_that_has_one(tmp_path: Path) -> None:
+    """Whenever the file was copied."""
+    log = write(tmp_path / "mail.log", [f"{day} {CONNECT}" for day in LEAP_DAYS], datetime(2026, 6, 1, tzinfo=UTC))
+    assert hours(log) == ["2024-02-28T06", "2024-02-29T06", "2024-03-01T06"]
+    report = summarise(log, since=datetime(2024, 2, 29, tzinfo=UTC), until=datetime(2024, 3, 1, tzinfo=UTC), zone=UTC)
+    assert [hour.hour for hour in report.by_hour] == ["2024-02-29T06"]
+    assert report.period.first == datetime(2024, 2, 29, 6, tzinfo=UTC)
+
+
+def test_february_29_is_known_also_where_several_processes_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST_PIECE", 1)
+    days = ["Feb 28 06:00:00"] * 20 + ["Mar  1 06:00:00", "Dec 31 06:00:00", "Jan  1 06:00:00", *LEAP_DAYS]
+    log = write(tmp_path / "mail.log", [f"{day} {CONNECT}" for day in days], datetime(2026, 6, 1, tzinfo=UTC))
+    assert summarise(log, jobs=4) == summarise(log, jobs=1)
+    assert hours(log)[0] == "2023-02-28T06"
+    assert hours(log)[-2:] == ["2024-02-29T06", "2024-03-01T06"]
+
+
+def test_an_old_february_29_does_not_date_what_a_later_run_counts(tmp_path: Path) -> None:
+    log, state = tmp_path / "mail.log", tmp_path / "state"
+    summarise_new([write(log, [f"{day} {CONNECT}" for day in LEAP_DAYS])], state)
+    with log.open("a") as file:
+        file.write(f"Jun  1 06:00:00 {CONNECT}\n")
+    os.utime(log, (datetime(2025, 6, 1, tzinfo=UTC).timestamp(),) * 2)
+    assert [hour.hour for hour in summarise_new([log], state)[0].by_hour] == ["2025-06-01T06"]
+
+
 def test_a_stamp_with_a_year_tells_that_of_the_others(tmp_path: Path) -> None:
     lines = [f"Dec 31 23:00:00 {CONNECT}", f"2012-01-01T00:10:00+00:00 {CONNECT}", f"Jan  1 01:00:00 {CONNECT}"]
     assert hours(write(tmp_path / "mail.log", lines)) == ["2011-12-31T23", "2012-01-01T00", "2012-01-01T01"]
@@ -73,6 +108,28 @@ def test_only_lines_of_the_period_count(tmp_path: Path, form: str, since: int | 
     wanted = MINUTES[since:until]
     assert report.totals.connections == report.lines.total == len(wanted)
     assert (report.period.first, report.period.last) == ((wanted[0], wanted[-1]) if wanted else (None, None))
+
+
+BACK = ["02:10:00", "02:50:00", "02:10:00", "02:50:00", "03:10:00"]
+"""The night in which clocks in Berlin go back from 3:00 to 2:00, at 01:00 UTC."""
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(("since", "count"), [("00:00", 5), ("00:30", 3), ("01:30", 1), ("02:00", 1), ("02:15", 0)])
+def test_an_hour_that_comes_twice_is_that_of_the_first_time(tmp_path: Path, since: str, count: int) -> None:
+    lines = [f"Oct 25 {clock} {CONNECT}" for clock in BACK]
+    log = write(tmp_path / "mail.log", lines, datetime(2026, 10, 25, 12, tzinfo=UTC))
+    report = summarise(log, zone=BERLIN)
+    assert (report.totals.connections, hours(log)) == (5, ["2026-10-25T02", "2026-10-25T03"])
+    moment = datetime.fromisoformat(f"2026-10-25T{since}Z")
+    assert summarise(log, since=moment, zone=BERLIN).totals.connections == count
+
+
+@pytest.mark.parametrize(("since", "count"), [("00:00", 5), ("00:30", 4), ("01:30", 2), ("02:00", 1), ("02:15", 0)])
+def test_an_hour_that_comes_twice_is_told_apart_by_offsets(since: str, count: int) -> None:
+    offsets = ["+02:00"] * 2 + ["+01:00"] * 3
+    lines = [f"2026-10-25T{clock}{offset} {CONNECT}" for clock, offset in zip(BACK, offsets, strict=True)]
+    assert summarise(lines, since=datetime.fromisoformat(f"2026-10-25T{since}Z")).totals.connections == count
 
 
 def test_a_message_from_before_the_period_is_known_in_it() -> None:
@@ -139,9 +196,67 @@ def test_following_goes_on_in_the_next_file(tmp_path: Path) -> None:
     assert [event.line.stamp for event in found[:2]] == ["Mar  1 06:00:01", "Mar  1 06:00:02"]
 
 
-def test_a_stamp_without_meaning_is_no_stamp() -> None:
-    assert summarise([f"Feb 30 06:00:00 {CONNECT}", f"2026-13-01T06:00:00+00:00 {CONNECT}"]).period.first is None
-    assert parse_line(f"Feb 30 06:00:00 {CONNECT}")
+NO_STAMPS = ["Feb 30 06:00:00", "Apr 31 06:00:00", "2026-13-01T06:00:00+00:00", "2026-02-29T06:00:00Z"]
+NO_STAMPS += ["2100-02-29T06:00:00Z", "2026-06-31T06:00:00Z", "0000-02-28T06:00:00Z", "0001-01-01T00:00:00Z"]
+NO_STAMPS += ["9999-12-31T23:00:00Z"]
+
+
+@pytest.mark.parametrize("stamp", NO_STAMPS)
+@pytest.mark.parametrize("since", [None, datetime(2026, 1, 1, tzinfo=UTC)])
+def test_a_stamp_without_meaning_is_no_stamp(stamp: str, since: datetime | None) -> None:
+    report = summarise([f"{stamp} {CONNECT}"], since=since)
+    assert (report.lines.unparsed, report.period.first, report.by_hour) == (1, None, ())
+    assert parse_line(f"{stamp} {CONNECT}")
+
+
+@pytest.mark.parametrize("offset", ["+99:99", "-24:00", "+00:60"])
+def test_an_offset_that_is_none_does_not_put_others_of_the_hour_into_the_period(offset: str) -> None:
+    lines = [f"2026-03-01T06:00:00{offset} {CONNECT}", f"2026-03-01T06:00:01Z {CONNECT}"]
+    assert summarise(lines, since=datetime(2026, 3, 2, tzinfo=UTC), zone=UTC).totals.connections == 0
+
+
+def test_a_leap_second_is_a_stamp() -> None:
+    assert summarise([f"2016-12-31T23:59:60Z {CONNECT}"]).period.last == datetime(2016, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def test_both_forms_of_a_stamp_share_an_hour() -> None:
+    lines = [f"2026-03-01T06:00:00+00:00 {CONNECT}", f"Mar  1 06:00:01 {CONNECT}"]
+    assert [hour.hour for hour in summarise(lines).by_hour] == ["2026-03-01T06"]
+
+
+def test_stamps_that_contradict_each_other_still_name_days_that_exist() -> None:
+    lines = [f"Feb 29 06:00:00 {CONNECT}", f"2026-03-01T06:00:00+00:00 {CONNECT}"]
+    report = summarise(lines, zone=UTC)
+    assert [hour.hour for hour in report.by_hour] == ["2026-03-01T06"]
+    assert report.period.first == datetime(2026, 3, 1, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "moment"),
+    [
+        ("Mar  1 06:00:00", datetime(2026, 3, 1, 6, tzinfo=UTC)),
+        ("Jun  2 06:00:00", datetime(2026, 6, 2, 6, tzinfo=UTC)),
+        ("Jun  3 06:00:00", datetime(2025, 6, 3, 6, tzinfo=UTC)),
+        ("Feb 29 06:00:00", datetime(2024, 2, 29, 6, tzinfo=UTC)),
+        ("2026-12-01T06:00:00Z", datetime(2026, 12, 1, 6, tzinfo=UTC)),
+    ],
+)
+def test_a_stamp_alone_is_of_the_last_year_it_can_be_of(stamp: str, moment: datetime) -> None:
+    assert latest_stamp(stamp.encode(), datetime(2026, 6, 1, 12, tzinfo=UTC), UTC) == moment
+
+
+def test_a_log_in_no_order_has_hours_that_exist(tmp_path: Path) -> None:
+    shuffled = write(tmp_path / "mail.log", [f"Mar  1 06:00:00 {CONNECT}", f"Jan  1 06:00:00 {CONNECT}"] * 3000)
+    report = summarise(shuffled)
+    assert report.totals.connections == 6000
+    assert all(datetime.fromisoformat(hour.hour) for hour in report.by_hour)
+    assert "6,000 lines" in render(report, Format.TEXT, Style())
+
+
+def test_a_log_may_begin_on_a_leap_day_that_seems_to_come(tmp_path: Path) -> None:
+    first = write(tmp_path / "mail.log.1", [f"Feb 29 06:00:00 {CONNECT}"], datetime(2024, 2, 1, tzinfo=UTC))
+    second = write(tmp_path / "mail.log", [f"Jan 31 06:00:00 {CONNECT}"], datetime(2024, 2, 1, tzinfo=UTC))
+    assert summarise([second, first]).lines.parsed == 2
 
 
 def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ WORDS = (
     "\n  ", "\n    ", "&a ", "*a", "!!str ", "<<", "|\n", ">\n", "#", "? ", "---\n", "...\n", "\t", "%", "@", "\u00e9",
     "/^a$/",
 )  # fmt: skip
-CELLS = ("address", "quota", "password_hash", ",", "\n", '"', "a@example.org", "x", "\r", ";")
 MORE_TIME = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 scalars = st.none() | st.sampled_from(WORDS) | st.text(max_size=12)

@@ -31,7 +31,9 @@ def send_until(ended: threading.Event, label: str, number: int, recipient: str, 
             seen["refused"].append(str(error))
             client = None
         except (OSError, smtplib.SMTPException) as error:
-            seen["lost"].append(f"{message_id} {error}")
+            # A 5xx in place of the greeting is as final as one for an address.
+            is_final = getattr(error, "smtp_code", 0) >= 500
+            seen["refused" if is_final else "lost"].append(f"{message_id} {error}")
             client = None
             time.sleep(0.05)
 

@@ -91,7 +91,10 @@ def started_lab(purpose: str, folder: Path, text: str = SPEC) -> Iterator[ProbeL
 
 @dataclass(frozen=True)
 class Mutation:
-    """One way to break a server: parameters of main.cf, options of services, texts of files replaced."""
+    """One way to break a server: parameters of main.cf, options of services, texts of files replaced.
+
+    `port` is the only one where it shows; empty, where it may show anywhere.
+    """
 
     name: str
     fails: tuple[str, ...]
@@ -99,6 +102,7 @@ class Mutation:
     options: dict[str, str] = field(default_factory=dict)
     replace: dict[str, tuple[str, str]] = field(default_factory=dict)
     certificate: str = ""
+    port: str = ""
 
     def apply(self, lab: ProbeLab) -> None:
         """Make a server broken in this way, and in no other, whatever it was before."""

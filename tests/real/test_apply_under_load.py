@@ -127,6 +127,7 @@ def test_nothing_is_lost_refused_or_bounced_while_applies_follow_each_other(lab:
         for number in range(APPLIES):
             change(lab, text, number)
     assert len(mail.accepted) > APPLIES * 10
+    assert mail.lost == [], "a reload ends no connection"
     assert assert_all_there(lab, mail) == []
     lab.spec_file.write_text(text)
     run_verb(lab, "apply", "-y", "--no-canary")

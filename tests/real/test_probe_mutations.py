@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mailctl.components.ciphers import cipher_list
 from mailctl.probe import Verdict, select_checks
+from mailctl.spec.choices import TlsProfile
 from tests.real.fake_servers import FAULTS
 from tests.real.probe_lab import Mutation, ProbeLab, started_lab
 
@@ -31,6 +33,7 @@ service imap-login {
   }
 }
 """
+OWN_SUITES = f"ssl_cipher_list = {cipher_list(TlsProfile.INTERMEDIATE)}"
 ANONYMOUS = "smtpd_sasl_security_options"
 
 # A machine that is slow enough hides that a delay is missing.
@@ -106,6 +109,11 @@ MUTATIONS = (
     Mutation("TLS of the last century", ("tls.versions", "tls.mozilla-intermediate", "tls.hash"),
              main={"smtpd_tls_protocols": ">=TLSv1", "smtpd_tls_mandatory_protocols": ">=TLSv1",
                    "mailctl_tls_cipherlist": "ALL:@SECLEVEL=0"}),
+    Mutation("TLS of the last century to read mail", ("tls.versions",), port="993",
+             replace={DOVECOT: (f"ssl_min_protocol = TLSv1.2\n{OWN_SUITES}",
+                                "ssl_min_protocol = TLSv1\nssl_cipher_list = ALL:@SECLEVEL=0")}),
+    Mutation("suites with SHA-1 to read mail", ("tls.mozilla-intermediate",), port="993",
+             replace={DOVECOT: (OWN_SUITES, "ssl_cipher_list = HIGH:!aNULL")}),
     Mutation("anonymous suites", ("tls.internet-nl",),
              main={"smtpd_tls_exclude_ciphers": "", "mailctl_tls_cipherlist": "HIGH:MEDIUM:aNULL"}),
     Mutation("suites with SHA-1", ("tls.internet-nl",), main={"mailctl_tls_cipherlist": "HIGH:!aNULL"}),
@@ -165,6 +173,9 @@ def test_a_broken_server_is_found(lab: ProbeLab, mutation: Mutation) -> None:
         if {result.verdict for result in found.values()} == {Verdict.FAIL}:
             break
     assert [name for name, result in found.items() if result.verdict is not Verdict.FAIL] == []
+    if mutation.port:
+        where = {outcome.where.split()[0] for result in found.values() for outcome in result.decisive}
+        assert where == {mutation.port}
     # For the right reason: not because the dialogue broke down before it came to the point.
     notes = [outcome.note for result in found.values() for outcome in result.decisive]
     assert [note for note in notes if BROKE_DOWN.search(note)] == []

@@ -144,6 +144,11 @@ def test_one_holder_of_a_lock_at_a_time_and_a_dead_one_holds_nothing(host: Local
         pass
 
 
+def test_what_fails_under_a_lock_is_not_taken_for_a_busy_lock(host: LocalHost) -> None:
+    with pytest.raises(BlockingIOError), host.lock(PurePosixPath("/lock")):
+        raise BlockingIOError("no more processes")  # fork(2)
+
+
 def test_programs_get_no_secrets_from_the_environment_and_no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISP_PASSWORD", "hunter2")
     monkeypatch.setenv("MAIL_CONFIG", "/tmp/evil")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from mailctl.maillog.trace.steps import Kind, Step
 
 MOST_PASSES = 8
 """A message that is handed on more often than this is cut off rather than followed for ever."""
+SHORT_ID = re.compile(r"[0-9A-Fa-f]+")
+"""Hexadecimal, and written in capitals; long ids, which have a `z` in them, differ by the case of a letter."""
 NAMES = ("sender", "recipient", "original_recipient", "message_id")
 
 
@@ -60,11 +63,10 @@ def _mentioned(blocks: Iterable[bytes], key: str, most: int) -> tuple[list[str],
 
 def _mentions(step: Step, key: str) -> bool:
     """Whether the key stands where an id or address of this message stands, not just in somebody's words."""
-    # Long queue ids differ by the case of a letter; nothing else does.
     lowered = key.lower()
     if not step.line.queue_id:
         return step.is_refusal and f"<{lowered}>" in step.line.text.lower()
-    if step.line.queue_id == key:
+    if step.line.queue_id in (key, SHORT_ID.fullmatch(key) and key.upper()):
         return True
     return any(step.fields.get(name, "").strip("<>").lower() == lowered for name in NAMES)
 

@@ -69,6 +69,10 @@ def parse_address(text: str) -> str:
     localpart, at, domain = value.rpartition("@")
     if not at:
         raise ValueError(f"{value!r} is no address; write 'localpart@domain'")
+    if "@" in localpart:
+        raise ValueError(f"{value!r} holds more than one @; write one address")
+    if not localpart or not domain:
+        raise ValueError(f"{value!r} has nothing {'after' if localpart else 'before'} its @; write 'localpart@domain'")
     return f"{parse_localpart(localpart)}@{parse_domain(domain)}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from mailctl.spec.values.text import kind_of, text_of
 
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)")
+_USUAL_SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT])i?B?", re.IGNORECASE)
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -29,7 +30,13 @@ def parse_size(text: Any) -> int:
 def _size_of(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a size; write bytes, or a number with K, M, G or T, such as '5G'")
+        usual = _USUAL_SIZE.fullmatch(text)
+        meant = (
+            f"did you mean {usual[1] + usual[2].upper()!r}?"
+            if usual
+            else "write bytes, or a number with K, M, G or T, such as '5G'"
+        )
+        raise ValueError(f"{text!r} is not a size; {meant}")
     size = int(match[1]) * _UNITS[match[2]]
     if size >= 2**62:
         raise ValueError(f"{text!r} is larger than any disk; write less than 4194304T")

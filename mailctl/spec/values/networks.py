@@ -10,6 +10,13 @@ from typing import Any
 from mailctl.spec.values.domains import parse_hostname
 from mailctl.spec.values.text import text_of
 
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Mapped addresses, NAT64, Teredo, 6to4: the clients of all of IPv4, written otherwise. RFC 4291, 6052, 4380, 3056.
+_IPV4_IN_IPV6: dict[int, tuple[IPNetwork, ...]] = {
+    4: (),
+    6: tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96", "2001::/32", "2002::/16"))),
+}
+
 
 def parse_network(text: str) -> str:
     """A network in CIDR form without host bits; a single address is its own network.
@@ -22,9 +29,16 @@ def parse_network(text: str) -> str:
         network = ipaddress.ip_network(value)
     except ValueError as error:
         raise ValueError(f"{value!r} is not an IP network{_network_meant(value) or f': {error}'}") from error
-    if network.prefixlen < (8 if network.version == 4 else 16):
+    if network.prefixlen < _widest(network) or any(map(network.overlaps, _IPV4_IN_IPV6[network.version])):
         raise ValueError(f"{value!r} would let strangers relay; name the networks of your own machines")
     return f"[{network.network_address}]/{network.prefixlen}" if network.version == 6 else str(network)
+
+
+def _widest(network: IPNetwork) -> int:
+    """The shortest prefix of a network that one owner may have."""
+    if network.is_private:
+        return 8 if network.version == 4 else 16
+    return 16 if network.version == 4 else 32
 
 
 def _network_meant(value: str) -> str:

@@ -263,16 +263,16 @@ def make_it_so(module: AnsibleModule, executable: str, units: list[str], result:
     if module.check_mode or not result["pending"]:
         return
     before = {path: read(path) for path in changed}
-    for path, content in changed.items():
-        place(path, content)
-    if not plan["empty"]:
-        try:
+    try:
+        for path, content in changed.items():
+            place(path, content)
+        if not plan["empty"]:
             done = run_mailctl(module, executable, spec, ["apply", "--yes"], result)
             result["generation"] = result["applied"] = done["applied"]
-        except SystemExit:
-            # The old configuration serves again; the files it was made from come back as well.
-            put_back(before)
-            raise
+    except (SystemExit, OSError):
+        # The old configuration serves again; the files it was made from come back as well.
+        put_back(before)
+        raise
     if result["units"]:
         module.run_command(["systemctl", "enable", "--now", "--", *result["units"]], check_rc=True)
 
@@ -304,17 +304,21 @@ def place(path: Path, content: bytes) -> None:
     """Write a private file in one step; who reads it sees the old content or the new."""
     path.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    Path(temporary).replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink()  # it may hold a secret
+        raise
 
 
 def put_back(files: dict[Path, bytes | None]) -> None:
     for path, content in files.items():
         if content is None:
-            path.unlink()
+            path.unlink(missing_ok=True)
         else:
             place(path, content)
 

@@ -139,6 +139,14 @@ def test_since_and_until_bound_what_is_counted(tmp_path: Path, packed: bool) -> 
     assert len(run("--format", "jsonl", *period, log).stdout.splitlines()) == 55
 
 
+@pytest.mark.parametrize("arguments", [["--format", "jsonl"], ["--smtpd-stats"], []], ids=" ".join)
+def test_a_damaged_stamp_does_not_end_a_period(tmp_path: Path, arguments: list[str]) -> None:
+    log = tmp_path / "mail.log"
+    log.write_bytes(message(0).replace("T09:00:00+00:00", "T09:\udcff").encode(errors="surrogateescape"))
+    done = run(*arguments, "--since", "2026-03-01", log)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_lines_that_are_not_understood_are_written_for_their_owner_only(tmp_path: Path) -> None:
     log, unparsed = tmp_path / "mail.log", tmp_path / "unparsed"
     strange = "2026-03-01T09:00:00+00:00 mx postfix/smtpd[1]: something nobody has ever seen\n"

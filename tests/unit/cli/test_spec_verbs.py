@@ -22,6 +22,27 @@ def run(*arguments: str, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedP
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("a@b@c.example", "'a@b@c.example' holds more than one @"),
+        ("@example.org", "'@example.org' has nothing before its @"),
+        ("", "ADDRESS is empty"),
+    ],
+)
+def test_an_address_that_is_none_is_told_as_such(address: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "mailctl.yml").write_text(GOOD)
+    done = run("route", address, cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert says in done.stderr
+
+
+def test_an_address_may_be_written_as_in_a_log(tmp_path: Path) -> None:
+    (tmp_path / "mailctl.yml").write_text(GOOD)
+    plain = run("route", "ali@far.example", cwd=tmp_path)
+    assert run("route", "<ali@far.example>", cwd=tmp_path).stdout == plain.stdout != ""
+
+
 def test_a_sound_spec_is_called_so_and_what_was_not_checked_is_named(tmp_path: Path) -> None:
     (tmp_path / "mailctl.yml").write_text(GOOD)
     done = run("validate", cwd=tmp_path)

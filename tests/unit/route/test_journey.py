@@ -92,6 +92,16 @@ def test_where_mail_from_outside_ends(recipient: str, wanted: dict[str, str], tm
     assert ends(found) == wanted
 
 
+def test_a_user_of_the_machine_is_a_condition(tmp_path: Path) -> None:
+    (condition,) = (
+        step
+        for step in journey(tmp_path, "daemon+x@mx1.example.org").steps
+        if step.kind is StepKind.CONDITION and "machine" in step.says
+    )
+    assert condition.says == "provided that the machine has the user daemon; else 550"
+    assert not any("machine has" in step.says for step in journey(tmp_path, "root@mx1.example.org").steps)
+
+
 @pytest.mark.parametrize(
     ("recipient", "sender", "wanted"),
     [
