@@ -27,6 +27,7 @@ from mailctl.probe.subject import probe_logins
 from mailctl.sandbox import Sandbox, Settings
 from mailctl.spec.model import Spec
 from mailctl.target import MAIL_LOG, Target
+from mailctl.tree import Tree
 
 PLACE = "canary"
 POSTFIX_DATA = PurePosixPath("/var/lib/postfix")  # data_directory: caches, and the lock of the running master
@@ -62,7 +63,7 @@ def rehearse(host: LocalHost, target: Target, spec: Spec, plan: Plan, folder: Pu
     with _sandbox(host, target, spec, folder) as sandbox:
         sandbox.call_in_place(partial(_install, LocalHost(), plan))
         with known_passwords(sandbox, target, probe_logins(spec)) as passwords:
-            problems = sandbox.call_in_place(partial(_boot, LocalHost(), target, spec))
+            problems = sandbox.call_in_place(partial(_boot, LocalHost(), target, plan.tree))
             report = NOTHING_PROBED
             if not problems:
                 report = probe_sandbox(sandbox, spec, checks, target=target, passwords=passwords, limit=LONGEST_PROBE)
@@ -114,13 +115,13 @@ def _install(inside: LocalHost, plan: Plan) -> None:
             inside.set_mtime(file.path, settled_time())
 
 
-def _boot(inside: LocalHost, target: Target, spec: Spec) -> list[Problem]:
+def _boot(inside: LocalHost, target: Target, tree: Tree) -> list[Problem]:
     """Start every service, and say what is wrong with it then."""
     problems: list[Problem] = []
-    for component in registry.enabled_components(spec):
+    for component in registry.serving_components(tree):
         try:
             component.perform(inside, target, Action(component.NAME, ReloadKind.RESTART))
-            problems += component.verify(inside, spec, target)
+            problems += component.verify(inside, tree, target)
         except MailctlError as error:
             return [*problems, Problem(Origin(PLACE), component.NAME, error.message, error.hint)]
     return problems

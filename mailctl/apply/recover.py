@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from mailctl.apply.generation import keep_generation, prune
 from mailctl.apply.journal import Journal, Step, read_unfinished
+from mailctl.apply.sessions import end_sessions, removed_logins
 from mailctl.apply.signals import uninterrupted
 from mailctl.apply.staging import remove_work
 from mailctl.apply.switch import clean_up, not_put_back, prepared_paths, put_back, put_hard, soften
@@ -144,8 +145,11 @@ def undo(host: Host, target: Target, journal: Journal, say: Say, *, services: bo
             put_back(host, journal)
         except (MailctlError, OSError) as error:
             raise _not_undone(host, target, journal, error) from error
-        told = replaced if services else None
-        failures = _tell_services(host, target, told, _live_tree(host, target, journal)) if told else []
+        failures = []
+        if replaced is not None and services:
+            live = _live_tree(host, target, journal)
+            failures = _tell_services(host, target, replaced, live)
+            _end_sessions(host, removed_logins(replaced, live, target), say)
         clean_up(host, journal)
         remove_work(host, target, journal)
         journal.end()
@@ -155,6 +159,15 @@ def undo(host: Host, target: Target, journal: Journal, say: Say, *, services: bo
                 hint="see its log (`journalctl -e`), restart it, then run `mailctl status`",
                 problems=failures,
             )
+
+
+def _end_sessions(host: Host, logins: list[str], say: Say) -> None:
+    """End what logins have open that came with what is undone; going back does not fail for that."""
+    try:
+        for warning in end_sessions(host, logins):
+            say(str(warning))
+    except (MailctlError, OSError) as error:
+        say(f"warning: sessions of {', '.join(logins)} may still be open: {error}")
 
 
 def _replaced_tree(host: Host, target: Target, journal: Journal) -> Tree | None:

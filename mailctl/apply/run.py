@@ -2,15 +2,15 @@
 
     lock · recheck · stage · build tables · check · canary · switch · reload · verify · keep   (any failure: put back)
 
-A rollback is the same with the stored files of an earlier generation, which were built, checked and tried on a
-canary when they were new; it never needs the spec.
+A rollback is the same with the stored files of an earlier generation, which were built and checked when they were
+new: it switches, verifies and keeps them, and never needs the spec.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from mailctl.apply.generation import (
 )
 from mailctl.apply.guard import arm
 from mailctl.apply.journal import Journal, Step
-from mailctl.apply.live_log import LogPosition, breakdowns, lines_since, log_position
+from mailctl.apply.live_log import log_position
 from mailctl.apply.moved import refuse_drift, require_same, require_untouched, save_drift
 from mailctl.apply.preflight import refuse_loss, require_fit
 from mailctl.apply.recover import Say, lock_path
@@ -42,7 +42,7 @@ from mailctl.apply.switch import (
     soften_replacements,
 )
 from mailctl.apply.transaction import transaction
-from mailctl.components import registry
+from mailctl.apply.verify import judge_old, verify_live
 from mailctl.components.base import ReloadKind
 from mailctl.errors import Problem, UsageError
 from mailctl.host import Host
@@ -122,9 +122,9 @@ def apply_plan(host: Host, target: Target, spec: Spec, plan: Plan, order: Order)
             position = log_position(host)
             _switch(host, target, journal, plan, order.say)
             if host.is_live():
-                problems = _verify(host, target, spec, order, position)
+                problems = verify_live(host, target, plan.tree, spec, order.probe, position)
                 _report(refuse(problems, "the new configuration does not serve"), order.say)
-                _report(end_sessions(host, removed_logins(plan, target)), order.say)
+                _report(end_sessions(host, removed_logins(plan.actual, plan.desired, target)), order.say)
     return meta
 
 
@@ -138,8 +138,14 @@ def apply_rollback(host: Host, target: Target, number: int, plan: Plan, order: O
             save_drift(host, target, plan, order.say)
             stage_files(host, journal, plan)
             stage_current(host, journal.work, number)
+            position = log_position(host)
             _switch(host, target, journal, plan, order.say)
-            _report(end_sessions(host, removed_logins(plan, target)), order.say)
+            if host.is_live():
+                is_ours = number != ORIGINALS
+                tree = plan.tree if is_ours else plan.desired
+                problems = verify_live(host, target, tree, None, order.probe, position, stays=not is_ours)
+                _report(judge_old(problems, number), order.say)
+                _report(end_sessions(host, removed_logins(plan.actual, plan.desired, target)), order.say)
 
 
 def choose_generation(host: Host, target: Target, number: int | None) -> int:
@@ -195,15 +201,6 @@ def _switch(host: Host, target: Target, journal: Journal, plan: Plan, say: Say) 
             component.perform(host, target, action)
         else:
             say(f"skipped: {action.service} {action.kind.value}, because --root names a folder")
-
-
-def _verify(host: Host, target: Target, spec: Spec, order: Order, since: LogPosition) -> Iterator[Problem]:
-    """What is wrong with the live server, by its services, then by strangers, then by its log."""
-    found = [each for component in registry.enabled_components(spec) for each in component.verify(host, spec, target)]
-    yield from found
-    if not found and order.probe is not None:
-        yield from order.probe(target, spec)
-    yield from breakdowns(lines_since(host, since))
 
 
 def _report(warnings: list[Problem], say: Say) -> None:

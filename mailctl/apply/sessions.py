@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from mailctl.components.dovecot.users import login_names
 from mailctl.errors import Origin, Problem, Severity
 from mailctl.host import Host
-from mailctl.plan.model import Plan
 from mailctl.target import Target
-from mailctl.tree import RenderedFile
+from mailctl.tree import Tree
 
 # ss(8)
 SESSIONS = ("--tcp", "state", "established", "( sport = :587 or sport = :465 )")
@@ -16,13 +16,9 @@ SESSIONS = ("--tcp", "state", "established", "( sport = :587 or sport = :465 )")
 _SESSION = re.compile(r"\d+ +\d+ +\S+ +(\S+):(\d+) +users:.*\(\"smtpd\",pid=(\d+),fd=(\d+)\).*")
 
 
-def removed_logins(plan: Plan, target: Target) -> list[str]:
-    """The logins that a passwd-file of Dovecot holds now and will not hold after `plan`."""
-    gone: set[str] = set()
-    for change in plan.changes:
-        if change.is_secret and change.path.parent == target.dovecot_dir:
-            gone |= _logins(plan.actual.files.get(change.path)) - _logins(plan.desired.files.get(change.path))
-    return sorted(gone)
+def removed_logins(before: Tree, after: Tree, target: Target) -> list[str]:
+    """The logins that the passwd-files of `before` hold and those of `after` do not."""
+    return sorted({*login_names(before, target)}.difference(login_names(after, target)))
 
 
 def end_sessions(host: Host, logins: list[str]) -> list[Problem]:
@@ -65,8 +61,3 @@ def _note_open_sessions(logins: list[str]) -> Problem:
         "the kernel does not let mailctl end them here: it needs CAP_SYS_PTRACE",
         Severity.WARNING,
     )
-
-
-def _logins(file: RenderedFile | None) -> set[str]:
-    lines = file.content.splitlines() if file else []
-    return {line.split(b":", 1)[0].decode(errors="replace") for line in lines if b":" in line}

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mailctl.apply.journal import read_unfinished
-from mailctl.components.base import ReloadKind
-from mailctl.components.registry import COMPONENTS
+from mailctl.components import registry
 from mailctl.components.service import has_systemd, running_pid
 from mailctl.errors import Problem
 from mailctl.host import Host
-from mailctl.plan.make import make_rollback_plan, service_actions
+from mailctl.plan.make import make_rollback_plan
 from mailctl.plan.stored import (
     ORIGINALS,
     Meta,
@@ -101,9 +100,9 @@ def read_services(host: Host, target: Target, number: int | None) -> list[Servic
         "OpenDKIM": target.opendkim_version,
     }
     services = []
-    for component, action in service_actions(Tree({}), _tree(host, target, number)):
+    for component in registry.serving_components(_tree(host, target, number)):
         daemon = component.daemon(target)
-        if daemon is not None and action.kind is not ReloadKind.NOTHING:
+        if daemon is not None:
             version = ".".join(map(str, versions.get(component.NAME, ())))
             services.append(Service(component.NAME, version, running_pid(host, daemon)))
     return services
@@ -111,7 +110,7 @@ def read_services(host: Host, target: Target, number: int | None) -> list[Servic
 
 def how_to_start(host: Host, target: Target, name: str) -> str:
     """What starts a service of this name, and where it says why it does not run."""
-    daemons = (component.daemon(target) for component in COMPONENTS if name == component.NAME)
+    daemons = (component.daemon(target) for component in registry.COMPONENTS if name == component.NAME)
     unit = next((daemon.unit for daemon in daemons if daemon), name.lower())
     if has_systemd(host):
         return f"systemctl start {unit}; journalctl -u {unit} says why"

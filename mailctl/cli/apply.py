@@ -106,7 +106,7 @@ def apply(
         return ExitCode.OK
     order = make_order(session, spec_text, overwrite, allow_destroy, confirm_within)
     if host.is_live():
-        order = _with_proofs(order, host, has_canary=not no_canary)
+        order = with_proofs(order, host, has_canary=not no_canary)
     require_ready(host, target, found, order, spec)
     if no_canary:
         session.say("note: this goes live without a canary (--no-canary)")
@@ -159,7 +159,7 @@ def make_order(
     return Order(_user_name(), session.say, spec_text, overwrite, allow_destroy, confirm_within, decided=session.decide)
 
 
-def _with_proofs(order: Order, host: LocalHost, *, has_canary: bool) -> Order:
+def with_proofs(order: Order, host: LocalHost, *, has_canary: bool) -> Order:
     """`order` with what a live server must pass before and after the switch."""
     from dataclasses import replace
     from functools import partial

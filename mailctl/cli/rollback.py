@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mailctl.cli.apply import make_order
+from mailctl.cli.apply import make_order, with_proofs
 from mailctl.cli.common import Session, common_options
 from mailctl.cli.plan import show_pending, show_plan
 from mailctl.errors import ExitCode
@@ -40,6 +40,8 @@ def rollback(session: Session, number: int | None, overwrite: bool) -> int:
     if is_done:
         return ExitCode.OK
     order = make_order(session, overwrite=overwrite)
+    if host.is_live():
+        order = with_proofs(order, host, has_canary=False)
     require_ready(host, target, found, order, None)
     if not session.confirm(f"Go back to generation {wanted}?"):
         session.say("nothing was changed")

@@ -98,8 +98,8 @@ class Component(Protocol):
             MailctlError: it did not come back.
         """
 
-    def verify(self, host: Host, spec: Spec, target: Target) -> list[Problem]:
-        """What is wrong with the live service after the switch."""
+    def verify(self, host: Host, tree: Tree, target: Target) -> list[Problem]:
+        """What is wrong with the live service, which shall serve the files in `tree`; going back has no spec."""
 
 
 def always_enabled(spec: Spec) -> bool:
@@ -110,5 +110,5 @@ def nothing_missing(host: Host, tree: Tree) -> list[Problem]:
     return []
 
 
-def nothing_to_verify(host: Host, spec: Spec, target: Target) -> list[Problem]:
+def nothing_to_verify(host: Host, tree: Tree, target: Target) -> list[Problem]:
     return []

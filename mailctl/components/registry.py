@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailctl.components import certificate, dovecot, opendkim, postfix
-from mailctl.components.base import Component, Daemon
+from mailctl.components.base import Component, Daemon, ReloadKind
 from mailctl.errors import Problem
 from mailctl.host import Host
 from mailctl.spec.model import Spec
@@ -18,6 +18,11 @@ COMPONENTS: tuple[Component, ...] = (certificate, opendkim, dovecot, postfix)
 def enabled_components(spec: Spec) -> Iterator[Component]:
     """The components this spec needs, in switching order."""
     return (component for component in COMPONENTS if component.enabled(spec))
+
+
+def serving_components(tree: Tree) -> Iterator[Component]:
+    """The components that serve the files in `tree`, in switching order."""
+    return (each for each in COMPONENTS if each.action(Tree({}), tree).kind is not ReloadKind.NOTHING)
 
 
 def daemons(spec: Spec, target: Target) -> tuple[Daemon, ...]:

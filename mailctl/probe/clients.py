@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from mailctl.errors import UnfitError
 from mailctl.probe.arena import Family
-from mailctl.spec.model import Spec
 
 CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
     Family.IPV4: IPv4Network("198.19.0.0/16"),  # RFC 2544
@@ -18,15 +17,15 @@ CLIENT_NETWORKS: Mapping[Family, IPv4Network | IPv6Network] = {
 CLIENTS, FIRST_CLIENT = 4000, 256
 
 
-def client_addresses(family: Family, spec: Spec) -> Iterator[str]:
+def client_addresses(family: Family, trusted_networks: Iterable[str]) -> Iterator[str]:
     """Addresses for clients, for ever and for many threads; begins anywhere, so that runs differ.
 
     Raises:
-        UnfitError: the spec trusts some of them.
+        UnfitError: the server trusts some of them.
     """
     network = CLIENT_NETWORKS[family]
-    if trusted := [each for each in spec.server.trusted_networks if _overlap(_network(each), network)]:
-        raise UnfitError(f"the spec trusts {trusted[0]}, where clients of the probe come from")
+    if trusted := [each for each in trusted_networks if _overlap(_network(each), network)]:
+        raise UnfitError(f"the server trusts {trusted[0]}, where clients of the probe come from")
     start = random.randrange(CLIENTS)  # noqa: S311 - no secret
     # Each client in a network of its own: Dovecot slows down all of a /48 where one of it failed to log in.
     step = 1 if family is Family.IPV4 else 2**80

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from types import MappingProxyType
 
@@ -101,7 +101,7 @@ def _outside_of(sandbox: Sandbox, spec: Spec, target: Target, limit: float = Van
     addresses = {Family.IPV4: SERVER_IPV4, Family.IPV6: SERVER_IPV6}
     return Vantage(
         addresses={family: addresses[family] for family in families},
-        sources={family: client_addresses(family, spec) for family in families},
+        sources={family: client_addresses(family, spec.server.trusted_networks) for family in families},
         limit=limit,
         trusted_roots=sandbox.path(target.ca_file),
     )
@@ -109,27 +109,31 @@ def _outside_of(sandbox: Sandbox, spec: Spec, target: Target, limit: float = Van
 
 def probe_machine(
     host: LocalHost,
-    spec: Spec,
+    spec: Spec | None,
     checks: Sequence[Check],
     announce: Announce = ignore,
     *,
     target: Target = DEBIAN_12,
     passwords: Mapping[str, str] = NOTHING,
+    people: Mapping[str, str] = NOTHING,
+    trusted_networks: Iterable[str] = (),
 ) -> Report:
     """Probe the server of this machine from an outside made for it; no message is sent.
 
-    `passwords` holds what the caller knows, at most one login and its password.
+    `passwords` holds what the caller knows, at most one login and its password. Without a spec, `people` gives
+    `hostname` and what else is known, and `trusted_networks` are those the server trusts.
 
     Raises:
         NeedsRootError, UnfitError, MailctlError: the outside cannot be made.
     """
     families = (Family.IPV4, Family.IPV6) if has_ipv6() else (Family.IPV4,)
     addresses = {Family.IPV4: outside.SERVER_IPV4, Family.IPV6: outside.SERVER_IPV6}
+    trusted = spec.server.trusted_networks if spec else tuple(trusted_networks)
     vantage = Vantage(
         addresses={family: addresses[family] for family in families},
-        sources={family: client_addresses(family, spec) for family in families},
+        sources={family: client_addresses(family, trusted) for family in families},
     )
-    world = foreign_world(outside.SERVER_IPV4)
+    world = foreign_world(outside.SERVER_IPV4) | dict(people)
     arena = Arena(
         vantage=vantage,
         subject=choose_subject(spec, passwords, world, next(iter(passwords), "")),

@@ -40,7 +40,7 @@ def install(spec_file: Path, names: list[str]) -> list[Problem]:
         create_whole(host, file.path, file.content, file.mode, file.owner, file.group)
     for each in components:
         each.perform(host, target, each.action(before, tree))
-    return [problem for each in components for problem in each.verify(host, spec, target)]
+    return [problem for each in components for problem in each.verify(host, tree, target)]
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ PHASES = {
     "prepare": "commit",
     "commit": "commit",
     "perform": "reload",
-    "_verify": "verify",
+    "verify_live": "verify",
     "probe_live": "probe",
     "end_sessions": "sessions",
     "finish": "keep",

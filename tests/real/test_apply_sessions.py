@@ -163,3 +163,26 @@ def test_where_the_kernel_forbids_it_a_warning_says_whose_sessions_may_be_open(l
         assert "they may be those of dora@example.org" in done.stderr.decode()
         assert not is_over(smtp.noop)
     assert_no_process_was_killed(lab)
+
+
+def test_sessions_of_a_login_that_came_with_an_unconfirmed_apply_end_when_it_is_undone(lab: Lab) -> None:
+    text = lab.spec_file.read_text()
+    place = "    aliases:\n      info"
+    lab.spec_file.write_text(text.replace(place, f"      erin: {{password: {{file: secrets/carol}}}}\n{place}"))
+    done = lab.mailctl("-f", str(lab.spec_file), "apply", "-y", "--no-canary", "--confirm-within", "10m")
+    lab.spec_file.write_text(text)
+    assert done.returncode == 0, done.stderr
+    with contextlib.ExitStack() as stack:
+        imap = lab.sandbox.call_outside(lambda: log_in_to_imap("erin@example.org", PASSWORD))
+        stack.callback(imap.shutdown)
+        other = lab.sandbox.call_outside(lambda: log_in_to_imap("ali@example.org", "pw-ali"))
+        stack.callback(other.shutdown)
+        smtp = lab.sandbox.call_outside(lambda: log_in_to_submission("erin@example.org", PASSWORD))
+        stack.callback(smtp.close)
+        done = lab.mailctl("rollback", "-y")
+        assert done.returncode == 0, done.stderr
+        assert "an unconfirmed apply was undone" in done.stderr
+        assert eventually(lambda: is_over(imap.noop), LONGEST)
+        assert farewell(smtp) == b""
+        assert not is_over(other.noop), "a login that stays keeps its IMAP session"
+    assert_no_process_was_killed(lab)

@@ -154,6 +154,6 @@ def test_in_each_phase_of_an_apply(server: Server) -> None:
 def test_in_each_phase_of_a_rollback(server: Server) -> None:
     server.count(server.apply("--no-canary"))
     found = server.phases(server.rollback)
-    assert {"plan", "stage", "commit", "reload", "keep", "prune"} <= set(found)
+    assert {"plan", "stage", "commit", "reload", "verify", "probe", "keep", "prune"} <= set(found)
     for moment in moments(found):
         interrupt(server, moment, server.rollback)

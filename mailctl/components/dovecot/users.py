@@ -15,7 +15,7 @@ from mailctl.render import join_lines
 from mailctl.spec.derive import Login, hosts_mail, logins
 from mailctl.spec.model import Spec
 from mailctl.target import Target
-from mailctl.tree import RenderedFile
+from mailctl.tree import RenderedFile, Tree
 
 MODE = 0o640
 
@@ -34,6 +34,21 @@ def render_users(spec: Spec, target: Target) -> Iterator[RenderedFile]:
     senders = [_sender_line(login) for login in everyone if not login.has_mailbox]
     if senders:
         yield _passwd_file(smtp_users_file(target), senders, target)
+
+
+def login_names(tree: Tree, target: Target) -> list[str]:
+    """The logins in the passwd-files of `tree`, those with a mailbox first."""
+    return [*mailbox_names(tree, target), *_names(tree.files.get(smtp_users_file(target)))]
+
+
+def mailbox_names(tree: Tree, target: Target) -> list[str]:
+    """The logins in `tree` that have a mailbox."""
+    return _names(tree.files.get(users_file(target)))
+
+
+def _names(file: RenderedFile | None) -> list[str]:
+    lines = file.content.splitlines() if file else []
+    return [line.split(b":", 1)[0].decode(errors="replace") for line in lines if b":" in line]
 
 
 def _passwd_file(path: PurePosixPath, lines: Sequence[str], target: Target) -> RenderedFile:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from mailctl.components.base import Action, Daemon, ReloadKind
 from mailctl.components.opendkim.view import PID_FILE
 from mailctl.components.service import LOG_HINT, Commands, drive, has_systemd, lasting_problems, running_pid
 from mailctl.errors import Origin, Problem
 from mailctl.host import Host
-from mailctl.spec.model import Spec
 from mailctl.target import Target
+from mailctl.tree import Tree
 
 DAEMON = Daemon("OpenDKIM", "opendkim.service", "opendkim", PID_FILE)
 COMMANDS = Commands(
@@ -33,14 +34,21 @@ def perform(host: Host, target: Target, action: Action) -> None:
     drive(host, DAEMON, action.kind, COMMANDS)
 
 
-def verify(host: Host, spec: Spec, target: Target) -> list[Problem]:
+def verify(host: Host, tree: Tree, target: Target) -> list[Problem]:
     """What is wrong with the live OpenDKIM, once it had ten seconds to settle."""
-    return lasting_problems(lambda: _problems(host, target))
+    return lasting_problems(lambda: _problems(host, tree, target))
 
 
-def _problems(host: Host, target: Target) -> Iterator[Problem]:
+def _problems(host: Host, tree: Tree, target: Target) -> Iterator[Problem]:
     if running_pid(host, DAEMON) is None:
         yield Problem(Origin(DAEMON.name), "", "it does not run", LOG_HINT)
-    elif host.stat(target.opendkim_socket) is None:
+    elif _is_named(target.opendkim_socket, tree, target) and host.stat(target.opendkim_socket) is None:
         message = f"the socket {target.opendkim_socket} is missing"
         yield Problem(Origin(DAEMON.name), "", message, LOG_HINT)
+
+
+def _is_named(socket: PurePosixPath, tree: Tree, target: Target) -> bool:
+    """Whether opendkim.conf asks for this socket; that of before the first apply may name another."""
+    conf = tree.files.get(target.opendkim_conf)
+    lines = conf.content.decode(errors="replace").splitlines() if conf else []
+    return ["Socket", f"local:{socket}"] in [line.split() for line in lines]

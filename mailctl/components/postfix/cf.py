@@ -11,6 +11,12 @@ def main_parameters(text: str) -> Mapping[str, str]:
     return {name.strip(): " ".join(value.split()) for name, _, value in pairs}
 
 
+def host_name(main_cf: str) -> str:
+    """The name the server gives itself, as a client may repeat it; `localhost` where main.cf does not spell it out."""
+    name = main_parameters(main_cf).get("myhostname", "")
+    return name if name and "$" not in name else "localhost"
+
+
 def master_services(text: str) -> Mapping[str, str]:
     """Services as `name/type`, and the rest of their lines, options included; of a broken line it is empty."""
     found = {}

@@ -11,13 +11,11 @@ from mailctl.components.postfix.files import MAIN_CF, MASTER_CF
 from mailctl.components.service import LOG_HINT, Commands, drive, running_pid, wait_until, wait_until_running
 from mailctl.errors import MailctlError, Origin, Problem, Severity
 from mailctl.host import Host
-from mailctl.spec.derive import takes_logins
-from mailctl.spec.model import Spec
 from mailctl.target import Target, Version
 from mailctl.tree import Tree
 
 NAME = "Postfix"
-SUBMISSION_PORT = 587
+SUBMISSION_PORT, SUBMISSION = 587, "submission/inet"
 GREETING = b"220"
 # The master reads these once, when it starts.
 RESTART_PARAMETERS = (
@@ -68,15 +66,17 @@ def perform(host: Host, target: Target, action: Action) -> None:
         raise MailctlError("Postfix does not answer on port 25", hint=LOG_HINT)
 
 
-def verify(host: Host, spec: Spec, target: Target) -> list[Problem]:
+def verify(host: Host, tree: Tree, target: Target) -> list[Problem]:
     """Whether Postfix runs, greets on its ports, and takes a recipient; a stopped one is only worth a warning."""
     origin = Origin(str(target.postfix_dir / MAIN_CF))
     if running_pid(host, daemon(target)) is None:
         hint = "files are in place; start it with `systemctl start postfix` or `postfix start`"
         return [Problem(origin, "", "Postfix is not running", hint=hint, severity=Severity.WARNING)]
-    ports = (SMTP_PORT, SUBMISSION_PORT) if takes_logins(spec) else (SMTP_PORT,)
+    has_submission = SUBMISSION in master_services(_content(tree, MASTER_CF))
+    ports = (SMTP_PORT, SUBMISSION_PORT) if has_submission else (SMTP_PORT,)
     silent = [f"Postfix does not answer on port {port}" for port in ports if not _answers(host, port)]
-    return [Problem(origin, "", message, hint=LOG_HINT) for message in silent or server_faults(host, spec)]
+    faults = silent or server_faults(host, _content(tree, MAIN_CF))
+    return [Problem(origin, "", message, hint=LOG_HINT) for message in faults]
 
 
 def _ended_services(before: Tree, after: Tree) -> Iterator[str]:

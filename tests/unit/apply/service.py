@@ -84,7 +84,7 @@ def perform(host: Host, target: Target, action: Action) -> None:
         raise MailctlError(f"Postfix did not {action.kind.value}: {done.complaint}")
 
 
-def verify(host: Host, spec: Spec, target: Target) -> list[Problem]:
+def verify(host: Host, tree: Tree, target: Target) -> list[Problem]:
     return _problems(host.run(["probe"]), "port 25")
 
 

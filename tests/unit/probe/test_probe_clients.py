@@ -1,4 +1,4 @@
-"""Where clients of a probe come from: never from where the spec trusts somebody."""
+"""Where clients of a probe come from: never from where the server trusts somebody."""
 
 from __future__ import annotations
 
@@ -9,12 +9,6 @@ from mailctl.maillog.probes import NETWORKS
 from mailctl.probe.arena import Family
 from mailctl.probe.clients import CLIENT_NETWORKS, client_addresses, is_client
 from mailctl.probe.outside import USED
-from mailctl.spec.model import Spec
-
-
-def spec_trusting(*networks: str) -> Spec:
-    server = {"hostname": "mx1.example.org", "trusted_networks": list(networks)}
-    return Spec.model_validate({"version": "1", "server": server, "tls": {"self_signed": "true"}})
 
 
 def test_the_log_report_knows_the_networks_that_probes_come_from() -> None:
@@ -25,10 +19,10 @@ def test_the_log_report_knows_the_networks_that_probes_come_from() -> None:
 @pytest.mark.parametrize("network", ["203.0.113.0/28", "2001:db8:5::/64", "192.0.2.7"])
 def test_other_trusted_networks_do_not_matter(network: str) -> None:
     for family in Family:
-        assert is_client(next(client_addresses(family, spec_trusting(network))))
+        assert is_client(next(client_addresses(family, [network])))
 
 
 @pytest.mark.parametrize(("network", "family"), [("198.19.0.0/16", Family.IPV4), ("2001:db8::/32", Family.IPV6)])
 def test_where_they_are_trusted_nothing_is_proved(network: str, family: Family) -> None:
-    with pytest.raises(UnfitError, match="the spec trusts"):
-        client_addresses(family, spec_trusting(network))
+    with pytest.raises(UnfitError, match="the server trusts"):
+        client_addresses(family, [network])
