@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab_kit import Lab, eventually, password_hash, write_example
+from lab_kit import Lab, password_hash, write_example
 
 from mailctl.host import Completed
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
 from mailctl.sandbox.network import SERVER_IPV4
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real
 
