@@ -17,8 +17,7 @@ from lab_kit import Lab, password_hash, write_example
 
 from mailctl.errors import ExitCode
 from mailctl.host import Completed
-from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
-from tests.crash.sweep import Moment, list_moments, spread, spread_over_kinds
+from tests.crash.sweep import ENVIRONMENT, Moment, list_moments, spread, spread_over_kinds
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -50,7 +49,8 @@ class Server:
         rows = f"      {self.other}: {{password: {{file: secrets/{self.other}}}}}\n    aliases:\n"
         text = self.text.replace(PLACE, f"{rows}      list{self.applies}: [ali]\n      info")
         self.lab.spec_file.write_text(text)
-        environment = (f"{name}={value}" for name, value in PYTHON_ENVIRONMENT.items())
+        # Byte code is not written: that is no change of the server.
+        environment = (f"{name}={value}" for name, value in ENVIRONMENT.items())
         verb = ("-f", str(self.lab.spec_file), "apply", "-y", "--no-canary")
         return self.lab.sandbox.run(["env", *environment, *prefix, sys.executable, "-P", *program, *verb], timeout=120)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import dkim
 import dns.resolver
 import pytest
-from lab_kit import Lab, eventually, processes_naming, run_mailctl, write_example
+from lab_kit import Lab, processes_naming, run_mailctl, write_example
 
 from mailctl.host import LocalHost
 from mailctl.lab import places
@@ -23,6 +23,7 @@ from mailctl.sandbox import Fault
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
 from mailctl.sandbox.network import OUTSIDE_IPV4
 from mailctl.sandbox.process import Process
+from tests.waiting import catches, eventually
 
 pytestmark = pytest.mark.real
 
@@ -249,6 +250,8 @@ def test_a_signal_reaches_the_verb_inside_and_is_told_once(lab: Lab, number: sig
     with subprocess.Popen(
         verb, env=PYTHON_ENVIRONMENT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
+        # Python itself does not catch it.
+        assert eventually(lambda: catches(process.pid, signal.SIGTERM))
         time.sleep(delay)
         process.send_signal(number)
         # Not communicate(): it closes stdin, and the end of the password could come before the signal.
@@ -324,7 +327,7 @@ def test_an_up_that_is_interrupted_leaves_nothing(tmp_path: Path, lab: Lab, mome
             _, said = process.communicate(timeout=60)
         assert (process.returncode, said.strip()) == (130, "mailctl: interrupted")
         assert not list(LABS.glob(f"*{INTERRUPTED}*"))
-        assert eventually(lambda: not processes_naming(f"{LABS}/{INTERRUPTED}"), 5)
+        assert eventually(lambda: not processes_naming(f"{LABS}/{INTERRUPTED}"))
     finally:
         run_mailctl("lab", "down", "--name", INTERRUPTED)
 

@@ -184,8 +184,8 @@ class TestGone:
     def test_stopping_leaves_nothing(self, quiet_host: QuietHost, tmp_path: Path) -> None:
         before = quiet_host.state()
         subprocess.run(quiet_host.python(START_AND_STOP, tmp_path), env=PYTHON_ENVIRONMENT, check=True)
-        assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
-        assert eventually(lambda: quiet_host.state() == before, 5)
+        assert eventually(lambda: processes_naming(str(tmp_path)) == [])
+        assert eventually(lambda: quiet_host.state() == before)
 
     @pytest.mark.parametrize("victim", ["parent", "supervisor", "server"])
     def test_a_kill_of_any_part_leaves_nothing(
@@ -205,11 +205,11 @@ class TestGone:
             assert len(processes_naming(str(tmp_path))) >= 3
             victims = {"parent": parent.pid, "supervisor": started.supervisor.pid, "server": started.server.pid}
             os.kill(victims[victim], 9)
-            assert eventually(lambda: not (started.supervisor.is_alive() or started.server.is_alive()), 5)
-            assert eventually(lambda: processes_in(namespace) == [], 5)
+            assert eventually(lambda: not (started.supervisor.is_alive() or started.server.is_alive()))
+            assert eventually(lambda: processes_in(namespace) == [])
             parent.kill()
-        assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
-        assert eventually(lambda: quiet_host.state() == before, 5)
+        assert eventually(lambda: processes_naming(str(tmp_path)) == [])
+        assert eventually(lambda: quiet_host.state() == before)
 
     def test_two_side_by_side_do_not_meet(self, host: LocalHost, sandbox: Sandbox, tmp_path: Path) -> None:
         with Sandbox.start(host, tmp_path, SETTINGS) as second:
@@ -404,5 +404,5 @@ class TestUnfit:
         argv = quiet_host.python(START_AND_STOP, tmp_path)
         failed = subprocess.run(argv, env=PYTHON_ENVIRONMENT, capture_output=True, text=True)
         assert re.search(r"^mailctl\.errors\.\w+: .*openssl", failed.stderr, re.MULTILINE), failed.stderr
-        assert eventually(lambda: processes_naming(str(tmp_path)) == [], 5)
-        assert eventually(lambda: quiet_host.state() == before, 5)
+        assert eventually(lambda: processes_naming(str(tmp_path)) == [])
+        assert eventually(lambda: quiet_host.state() == before)

@@ -19,6 +19,7 @@ from mailctl.cli.probe import show_report
 from mailctl.cli.verbs import VERBS
 from mailctl.errors import ExitCode
 from mailctl.probe.result import Report, Result, skipped
+from tests.waiting import catches, eventually
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -147,17 +148,12 @@ def test_a_signal_ends_it_with_one_sentence_however_early(tmp_path: Path, number
     with subprocess.Popen(
         command, cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        while not catches(process.pid, signal.SIGTERM):  # Python itself does not
-            time.sleep(0.001)
+        # Python itself does not catch it.
+        assert eventually(lambda: catches(process.pid, signal.SIGTERM), pause=0.001)
         time.sleep(delay)
         process.send_signal(number)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said.strip()) == (ExitCode.INTERRUPTED, "mailctl: interrupted")
-
-
-def catches(pid: int, number: signal.Signals) -> bool:
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
 
 
 def test_a_usage_error_is_json_wherever_json_was_asked_for(tmp_path: Path) -> None:
