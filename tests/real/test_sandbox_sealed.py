@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,12 +19,13 @@ SCRIPT = Path(__file__).with_name("sealed_sandbox.py")
 
 
 def test_nothing_of_the_host_can_be_written_and_a_disk_below_var_is_seen(require_root: None, tmp_path: Path) -> None:
+    name = f"written-by-a-sandbox-{os.getpid()}"
     disk, scratch = tmp_path / "disk", tmp_path / "scratch"
     disk.mkdir()
     scratch.mkdir()
     (disk / "file").write_text("on a disk of its own")
     with tempfile.TemporaryDirectory(dir="/var/lib", prefix="mailctl-test.") as folder:
-        words = ["unshare", "--mount", sys.executable, "-P", str(SCRIPT), folder, str(disk), str(scratch)]
+        words = ["unshare", "--mount", sys.executable, "-P", str(SCRIPT), folder, str(disk), str(scratch), name]
         done = subprocess.run(words, env=PYTHON_ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -34,5 +36,5 @@ def test_nothing_of_the_host_can_be_written_and_a_disk_below_var_is_seen(require
     assert found["hostname"] == "mx1"
     assert (found["etc"], found["tmp"]) == (True, True)
     assert (found["elsewhere"], found["sysfs"]) == (False, False)
-    assert not Path("/etc/written-by-a-sandbox").exists()
-    assert not Path("/tmp/written-by-a-sandbox").exists()
+    assert not Path("/etc", name).exists()
+    assert not Path("/tmp", name).exists()

@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,18 +85,28 @@ def test_the_textfile_only_grows_and_is_readable_by_the_exporter(tmp_path: Path)
     assert [path.name for path in folder.iterdir()] == ["mailctl_mail.prom"]
 
 
-def test_a_run_killed_at_any_time_doubles_and_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=EIO:signal=KILL"], ids=["after the call", "instead of it"])
+def test_a_run_killed_at_any_time_doubles_and_loses_nothing(
+    tmp_path: Path, require_tools: Callable[..., None], fault: str
+) -> None:
+    require_tools("strace")
     log, folder, state = tmp_path / "mail.log", tmp_path / "textfile", tmp_path / "state"
     folder.mkdir()
     log.write_text("".join(map(message, range(300))))
+    killed_at: list[str] = []
     argv = [LOG_REPORT, "--state", str(state), "--textfile", str(folder), str(log)]
-    for delay in (0.1, 0.2, 0.25, 0.3, 0.35, 0.4):
-        with subprocess.Popen(argv) as process:
-            time.sleep(delay)
-            process.send_signal(signal.SIGKILL)
+    for call in ("fsync", "rename"):
+        for number in (1, 2):
+            inject = f"inject={call}:{fault}:when={number}"
+            strace = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
+            killed = subprocess.run([*strace, *argv], capture_output=True, check=False, timeout=120)
+            assert killed.returncode == -signal.SIGKILL, (inject, killed.stderr)
+            with log.open("a") as file:
+                file.write(message(300 + len(killed_at)))
+            killed_at.append(inject)
     done = run(*argv[1:])
     assert done.returncode == 0, done.stderr
-    assert counter(folder) == 300
+    assert counter(folder) == 300 + len(killed_at)
 
 
 def test_a_torn_state_is_said_and_nothing_is_counted(tmp_path: Path) -> None:
