@@ -19,7 +19,7 @@ from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
 from mailctl.spec.model import Spec
 from mailctl.target import DEBIAN_12, Target
 
-SERVING_TIMEOUT = 15.0  # seconds
+SERVING_TIMEOUT = 60.0  # seconds
 STDERR = 2
 
 

@@ -32,7 +32,7 @@ class Process:
     def is_alive(self) -> bool:
         return self == Process.find(self.pid)
 
-    def kill(self, timeout: float = 5.0) -> bool:
+    def kill(self, timeout: float = 30.0) -> bool:
         """End it by SIGKILL; whether it is gone after `timeout` seconds at most."""
         try:
             descriptor = os.pidfd_open(self.pid)
@@ -46,7 +46,7 @@ class Process:
         finally:
             os.close(descriptor)
 
-    def wait(self, timeout: float = 5.0) -> bool:
+    def wait(self, timeout: float = 30.0) -> bool:
         """Whether it ended within `timeout` seconds."""
         try:
             descriptor = os.pidfd_open(self.pid)

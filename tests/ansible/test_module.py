@@ -83,6 +83,7 @@ def run(tmp_path: Path) -> Run:
         done = subprocess.run(
             [sys.executable, MODULE], input=json.dumps(arguments), capture_output=True, text=True, env=environment
         )
+        assert "Traceback" not in done.stderr
         assert HASH not in done.stdout + done.stderr
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
@@ -183,6 +184,16 @@ def test_a_failed_apply_puts_the_old_spec_back(run: Run, recorded: Recorded, tmp
     assert "Postfix did not start (look)" in found["msg"]
     assert (tmp_path / "etc/mailctl.yml").read_text() == "the old one"
     assert not (tmp_path / "etc/secrets/ali").exists()
+
+
+def test_a_file_that_cannot_be_placed_leaves_the_old_ones(run: Run, recorded: Recorded, tmp_path: Path) -> None:
+    (tmp_path / "etc/secrets/ali").mkdir(parents=True)  # no file replaces a folder
+    (tmp_path / "etc/mailctl.yml").write_text("the old one")
+    found = run(content=SPEC, files=SECRETS, executable=recorded.answers((0, ONE_CHANGE)))
+    assert found["failed"]
+    assert found["msg"] == f"cannot write {tmp_path}/etc/secrets/ali: Is a directory"
+    assert (tmp_path / "etc/mailctl.yml").read_text() == "the old one"
+    assert [each.name for each in (tmp_path / "etc/secrets").iterdir()] == ["ali"]
 
 
 def test_what_mailctl_warns_of_is_a_warning(run: Run, recorded: Recorded) -> None:

@@ -5,6 +5,7 @@ It answers as a recursive server does (RA, CNAMEs followed), or as an authoritat
 
 from __future__ import annotations
 
+import errno
 import socketserver
 import struct
 import sys
@@ -25,6 +26,7 @@ import dns.zone
 
 ADDRESS = "127.0.0.1"
 MOST_CNAMES = 10
+MOST_PORTS = 20
 
 # What a name and type may do instead of answering.
 FAULTS = {
@@ -165,16 +167,28 @@ class _TcpServer(_Remembering, socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
 
+def _on_one_port(address: str) -> tuple[_TcpServer, _UdpServer]:
+    """Both with the same number; where another program has it for UDP, they take the next that is free."""
+    for _ in range(MOST_PORTS):
+        tcp = _TcpServer((address, 0), _Tcp)
+        try:
+            return tcp, _UdpServer(tcp.server_address, _Udp)
+        except OSError as error:
+            tcp.server_close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, "no port is free for both TCP and UDP")
+
+
 @contextmanager
 def serving(world: World, address: str = ADDRESS) -> Iterator[int]:
     """The port, UDP and TCP, at which `world` answers."""
-    with _TcpServer((address, 0), _Tcp) as tcp:
-        port = tcp.server_address[1]
-        with _UdpServer((address, port), _Udp) as udp:
-            for server in (tcp, udp):
-                server.world = world
-                threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-            yield port
-            udp.shutdown()
-            tcp.shutdown()
+    tcp, udp = _on_one_port(address)
+    with tcp, udp:
+        for server in (tcp, udp):
+            server.world = world
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield tcp.server_address[1]
+        udp.shutdown()
+        tcp.shutdown()
     assert not world.failures, "the server of the test failed"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from mailctl.sandbox import Sandbox, Settings
@@ -28,13 +26,3 @@ def install(server: Sandbox, spec_file: Path, *components: str) -> str:
 
 def log_of(server: Sandbox) -> str:
     return server.path(MAIL_LOG).read_text()
-
-
-def eventually(holds: Callable[[], bool], timeout: float = 10.0) -> bool:
-    """Whether `holds` becomes true within `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

@@ -20,7 +20,8 @@ from mailctl.sandbox import Sandbox
 
 Talk = Callable[[socket.socket], None]
 WRAPPED = (465, 993)
-SILENCE = 3.0  # seconds
+SILENCE = 10.0  # seconds; a busy machine is silent for some
+LONGEST_START = 30.0  # seconds
 STARTTLS = 587, 25
 # RFC 5246 section 7.4.1.3: TLS 1.2, a random number, no session, AES128-GCM-SHA256, and compression by DEFLATE.
 SERVER_HELLO = struct.pack("!H32sBHB", 0x0303, bytes(32), 0, 0x009C, 1)
@@ -157,15 +158,31 @@ def offer_early_data(certificate: Path, connection: socket.socket) -> None:
             ["openssl", "s_server", *options], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0
         ) as server:
             try:
-                while not Path(place).exists():
-                    time.sleep(0.01)
-                assert server.stdin is not None
-                server.stdin.write(GREETING)
-                with socket.socket(socket.AF_UNIX) as behind:
-                    behind.connect(place)
+                with _connected(place, server) as behind:
+                    assert server.stdin is not None
+                    server.stdin.write(GREETING)
                     _splice(connection, behind)
             finally:
                 server.kill()
+
+
+def _connected(place: str, server: subprocess.Popen[bytes]) -> socket.socket:
+    """A connection to the socket at `place`, once the server listens there.
+
+    Raises:
+        RuntimeError: it has ended, or does not listen in time.
+    """
+    deadline = time.monotonic() + LONGEST_START
+    while server.poll() is None and time.monotonic() < deadline:
+        behind = socket.socket(socket.AF_UNIX)
+        try:
+            behind.connect(place)
+        except OSError:  # not made yet, or made and not listening yet
+            behind.close()
+            time.sleep(0.01)
+        else:
+            return behind
+    raise RuntimeError("openssl s_server does not listen")
 
 
 def _splice(one: socket.socket, other: socket.socket) -> None:

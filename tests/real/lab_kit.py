@@ -100,15 +100,6 @@ class Lab:
         return found
 
 
-def eventually(condition: Callable[[], object], timeout: float = DELIVERY_TIMEOUT) -> bool:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def processes_naming(text: str) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):

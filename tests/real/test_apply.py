@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab_kit import Lab, eventually, password_hash, write_example
+from lab_kit import Lab, password_hash, write_example
 
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real
 

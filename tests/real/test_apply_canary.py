@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from faulty_mailctl import FAULTS
-from lab_kit import Lab, eventually, password_hash, write_example
+from lab_kit import Lab, password_hash, write_example
 
 from mailctl.host import Completed
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real
 

@@ -10,16 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab_kit import Lab, eventually, password_hash, write_example
+from lab_kit import Lab, password_hash, write_example
 
 from mailctl.host import Completed
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT, python_module
 from mailctl.sandbox.network import SERVER_IPV4
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real
 
 LOGIN, PASSWORD = "carol@example.org", "pw-carol"
 LONGEST = 5.0  # seconds
+CLIENT_TIMEOUT = 60.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def unverified() -> ssl.SSLContext:
 
 
 def log_in_to_imap(login: str, password: str) -> imaplib.IMAP4_SSL:
-    client = imaplib.IMAP4_SSL(SERVER_IPV4, ssl_context=unverified(), timeout=10)
+    client = imaplib.IMAP4_SSL(SERVER_IPV4, ssl_context=unverified(), timeout=CLIENT_TIMEOUT)
     try:
         client.login(login, password)
     except imaplib.IMAP4.error:
@@ -50,7 +52,7 @@ def log_in_to_imap(login: str, password: str) -> imaplib.IMAP4_SSL:
 
 
 def log_in_to_submission(login: str, password: str) -> smtplib.SMTP:
-    client = smtplib.SMTP(SERVER_IPV4, 587, timeout=10)
+    client = smtplib.SMTP(SERVER_IPV4, 587, timeout=CLIENT_TIMEOUT)
     try:
         client.starttls(context=unverified())
         client.login(login, password)

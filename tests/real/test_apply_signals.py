@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import signalled_mailctl
-from lab_kit import Lab, eventually, password_hash, write_example
+from lab_kit import Lab, password_hash, write_example
 
 from mailctl.host import Completed
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

@@ -19,9 +19,10 @@ from pathlib import Path
 import faulty_mailctl
 import pytest
 from faulty_mailctl import RESTART
-from lab_kit import Lab, eventually, password_hash, write_example
+from lab_kit import Lab, password_hash, write_example
 
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

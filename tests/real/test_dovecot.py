@@ -16,7 +16,8 @@ from mailctl.host import LocalHost
 from mailctl.sandbox import Sandbox
 from mailctl.sandbox.network import SERVER_IPV4
 from mailctl.target import DEBIAN_12
-from tests.real.component_server import eventually, install, log_of, settings_for
+from tests.real.component_server import install, log_of, settings_for
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real
 

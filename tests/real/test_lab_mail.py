@@ -333,9 +333,10 @@ def test_an_up_that_is_interrupted_leaves_nothing(tmp_path: Path, lab: Lab, mome
 
 
 def test_down_clears_what_a_killed_up_left(require_root: None) -> None:
-    left = LABS / "test-left"
+    name = f"test-left-{os.getpid()}"
+    left = LABS / name
     left.mkdir(parents=True)
     (left / "server.key").write_text("a key")
-    done = run_mailctl("lab", "down", "--name", "test-left")
+    done = run_mailctl("lab", "down", "--name", name)
     assert (done.returncode, done.stderr) == (0, "")
-    assert not list(LABS.glob("*test-left*"))
+    assert not list(LABS.glob(f"*{name}*"))

@@ -9,14 +9,13 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import dns.resolver
 import pytest
-from lab_kit import eventually, processes_naming
+from lab_kit import processes_naming
 
 from mailctl.errors import UnfitError
 from mailctl.host import LocalHost
@@ -24,6 +23,7 @@ from mailctl.sandbox import Fault, Sandbox, Settings
 from mailctl.sandbox import sandbox as module
 from mailctl.sandbox.launch import PYTHON_ENVIRONMENT
 from mailctl.sandbox.network import OUTSIDE_IPV4, SERVER_IPV4, SERVER_IPV6
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real
 
@@ -161,7 +161,7 @@ class TestPrivate:
 
     def test_orphans_are_reaped(self, sandbox: Sandbox) -> None:
         succeed(sandbox, "sh", "-c", "(sleep 0.05 &)")
-        time.sleep(0.3)
+        assert eventually(lambda: "sleep" not in succeed(sandbox, "ps", "-e", "-o", "comm="))
         assert "Z" not in succeed(sandbox, "ps", "-e", "-o", "stat=")
 
     def test_a_folder_under_a_hidden_tree_stays_visible_and_whole(self, host: LocalHost, tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from mailctl.host import LocalHost
 from mailctl.probe.milter import ACCEPT, TEMPFAIL, MilterClient
 from mailctl.sandbox import Sandbox
 from mailctl.target import DEBIAN_12
-from tests.real.component_server import eventually, install, log_of, settings_for
+from tests.real.component_server import install, log_of, settings_for
+from tests.waiting import eventually
 
 dkim = pytest.importorskip("dkim")
+
 pytestmark = pytest.mark.real
 
 SPEC = """

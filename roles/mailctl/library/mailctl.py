@@ -262,14 +262,13 @@ def make_it_so(module: AnsibleModule, executable: str, units: list[str], result:
     tell(module, plan, result)
     if module.check_mode or not result["pending"]:
         return
-    before = {path: read(path) for path in changed}
+    before: dict[Path, bytes | None] = {}
     try:
-        for path, content in changed.items():
-            place(path, content)
+        place_all(module, changed, before, result)
         if not plan["empty"]:
             done = run_mailctl(module, executable, spec, ["apply", "--yes"], result)
             result["generation"] = result["applied"] = done["applied"]
-    except (SystemExit, OSError):
+    except SystemExit:
         # The old configuration serves again; the files it was made from come back as well.
         put_back(before)
         raise
@@ -300,6 +299,19 @@ def stage(module: AnsibleModule, wanted: dict[Path, bytes], spec: Path) -> Path:
     return folder / spec.name
 
 
+def place_all(
+    module: AnsibleModule, files: dict[Path, bytes], before: dict[Path, bytes | None], result: dict[str, Any]
+) -> None:
+    """Place `files`; `before` learns what each one placed held, None where it is new."""
+    for path, content in files.items():
+        old = read(path)
+        try:
+            place(path, content)
+        except OSError as error:
+            module.fail_json(msg=f"cannot write {path}: {error.strerror}", **{**result, "changed": False})
+        before[path] = old
+
+
 def place(path: Path, content: bytes) -> None:
     """Write a private file in one step; who reads it sees the old content or the new."""
     path.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
@@ -318,7 +330,7 @@ def place(path: Path, content: bytes) -> None:
 def put_back(files: dict[Path, bytes | None]) -> None:
     for path, content in files.items():
         if content is None:
-            path.unlink(missing_ok=True)
+            path.unlink()
         else:
             place(path, content)
 

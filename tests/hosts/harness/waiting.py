@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable
+
+from tests.waiting import eventually
 
 
 def wait_until(holds: Callable[[], object], failure: str, timeout: float = 60) -> None:
@@ -13,11 +14,8 @@ def wait_until(holds: Callable[[], object], failure: str, timeout: float = 60) -
     Raises:
         AssertionError: `failure`; it was not true for `timeout` seconds.
     """
-    deadline = time.monotonic() + timeout
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{failure}, {timeout:.0f} s long")
-        time.sleep(0.05)
+    if not eventually(holds, timeout):
+        raise AssertionError(f"{failure}, {timeout:.0f} s long")
 
 
 def is_listening(address: str, port: int) -> bool:

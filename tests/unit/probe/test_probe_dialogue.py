@@ -44,8 +44,8 @@ def server_saying(*answers: bytes, hangs_up: bool = False) -> Iterator[Endpoint]
             thread.join()
 
 
-def open_dialogue(endpoint: Endpoint, transcript: Transcript, reply: float = 2.0) -> Dialogue:
-    return Dialogue(endpoint, Patience(reply, time.monotonic() + 5), transcript)
+def open_dialogue(endpoint: Endpoint, transcript: Transcript, reply: float = 20.0) -> Dialogue:
+    return Dialogue(endpoint, Patience(reply, time.monotonic() + 60), transcript)
 
 
 def test_a_reply_of_many_lines_is_one_reply() -> None:
@@ -95,7 +95,7 @@ def test_silence_ends_the_dialogue_in_time() -> None:
         pytest.raises(DialogueError, match="no answer in time"),
     ):
         dialogue.reply()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
 
 
 def test_after_the_deadline_nothing_is_waited_for() -> None:
@@ -127,9 +127,9 @@ def agree(answer: bytes, *, wants_keys: bool = False) -> Agreement | None:
     offer = Offer(TlsVersion.TLS_1_2, tuple(ALL_1_2), server_name="mx1.example.org")
     with (
         server_saying(b"", answer, hangs_up=True) as endpoint,
-        socket.create_connection((endpoint.address, endpoint.port), timeout=2) as connection,
+        socket.create_connection((endpoint.address, endpoint.port), timeout=20) as connection,
     ):
-        return negotiate(Connection(connection, time.monotonic() + 2), offer, wants_keys=wants_keys)
+        return negotiate(Connection(connection, time.monotonic() + 20), offer, wants_keys=wants_keys)
 
 
 def test_compression_and_missing_renegotiation_info_are_seen() -> None:

