@@ -200,7 +200,7 @@ class DomainKeys:
         """Return once the running signer uses the key.
 
         Raises:
-            MailctlError: it does not, ten seconds after it was told.
+            MailctlError: it does not, LONGEST_START after it was told.
         """
         if not wait_until(lambda: world.selector_in_use(self.domain) == selector, pause=PAUSE):
             raise MailctlError(

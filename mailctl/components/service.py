@@ -13,6 +13,7 @@ from mailctl.host import Host
 
 SYSTEMD_RUNS = PurePosixPath("/run/systemd/system")  # sd_booted(3)
 LONGEST_START = 30.0  # seconds; a healthy daemon needs well under one, on a starved machine many
+LONGEST_SETTLING = 10.0  # seconds; what is wrong longer is undone, and should not serve longer than that
 LOG_HINT = "the mail log says why"
 
 Argv = Sequence[str | PurePath]
@@ -97,7 +98,7 @@ def lasting_problems(find: Callable[[], Iterable[Problem]]) -> list[Problem]:
         found[:] = find()
         return not found
 
-    wait_until(is_well)
+    wait_until(is_well, LONGEST_SETTLING)
     return found
 
 

@@ -66,7 +66,8 @@ class LocalFiles:
         if path.parent != path:
             self.make_directory(path.parent)
         real = self.path(path)
-        real.mkdir(mode=0o700)
+        # A kill before the last step must not leave root's own folder closed: nothing would open it later.
+        real.mkdir(mode=mode if owner == "root" else 0o700)
         self._own(real, owner, group)
         real.chmod(mode)
         _sync(real.parent)
