@@ -15,7 +15,7 @@ demo: install  ## One YAML file becomes a private mail server that receives, sig
 
 # Most of the time of a test is waiting for a real server, so more tests run at a time than there are cores.
 test: install  ## Every test, real servers in private namespaces included
-	$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -n 4 --dist loadfile
 
 long: install  ## What takes hours: 100,000 hostile values, every fault in the canary, 1,000 specs, every signal, 100 applies under load, 1,000 in a row
 	MAILCTL_INJECTION_CASES=100000 $(PYTEST) tests/property/test_injection.py

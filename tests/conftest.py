@@ -16,21 +16,11 @@ from mailctl.tree import RenderedDirectory, RenderedFile, Tree
 
 # Suites that boot several hosts: one after the other, or two of them take the machine from all other tests.
 SEVERAL_HOSTS = tuple(f"tests/hosts/test_{name}.py" for name in ("playbook", "mail_flow", "harness"))
-# Folders whose files take minutes begin first: at the end one alone would keep all others waiting.
-SLOW = ("hosts", "crash", "real")
 TOOLS_ARE_REQUIRED = os.environ.get("MAILCTL_REQUIRE_TOOLS") == "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected trees; review the diff")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: SLOW.index(_folder(item)) if _folder(item) in SLOW else len(SLOW))
-
-
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.hookimpl(optionalhook=True)
