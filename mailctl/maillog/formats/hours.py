@@ -23,10 +23,6 @@ class Series:
     starts: tuple[datetime, ...]
     counts: dict[str, tuple[int, ...]]
 
-    @property
-    def busiest(self) -> int:
-        return max((max(values) for values in self.counts.values()), default=0)
-
 
 def series(hours: Iterable[Hour], columns: int) -> Series:
     """At most `columns` equal steps from the first hour to the last."""
